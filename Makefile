@@ -1,0 +1,29 @@
+# One command per habit. Everything sets itself up on a machine with Python 3.11, make and a compiler.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: setup demo test fast check format golden bench kill mutants clean
+setup: .venv/ready
+
+.venv/ready: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+test: setup            ## all tests
+	$(BIN)/pytest -n 2 --dist worksteal
+
+fast: setup            ## the laws: what to run after every edit
+	$(BIN)/pytest tests/laws
+
+check: setup           ## format, lint, strict types, import contract, docs tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/docs
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .

@@ -1,0 +1,1 @@
+"""Other people's data in, clean records out. Never loads torch."""

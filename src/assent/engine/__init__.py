@@ -1,0 +1,1 @@
+"""The machinery: models, layout, sampling, optimisation. It knows no algorithm."""

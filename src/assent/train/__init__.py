@@ -1,0 +1,1 @@
+"""The algorithms of the paper, one plain function each."""
