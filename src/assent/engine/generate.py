@@ -1,0 +1,220 @@
+"""Sampling: a decode loop over a static cache in which finished rows leave and waiting ones enter.
+
+A token is drawn by inverting the cumulative distribution at a uniform number that is a hash of (seed, step, sequence,
+position). So a sample does not depend on what else is in the batch, on the number of processes, or on a restart. The
+temperature is the only transformation of the logits there is.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from assent.engine import distributed
+from assent.engine.attention import Cache
+from assent.engine.batches import Sampled, Tokens, micro_batches
+from assent.engine.forward import Forward, PlainForward, RowForward
+
+REFILL = 4  # waiting prompts enter when a quarter of the slots is free: one prefill for many
+
+
+class Key(NamedTuple):
+    """What makes the random numbers of one call: the run's seed, the step, and the number of the first sequence."""
+
+    seed: int
+    step: int
+    first: int = 0
+
+
+class Draw(NamedTuple):
+    """One sampled response."""
+
+    ids: list[int]
+    logprobs: list[float]
+
+
+def generate(
+    forward: Forward, prompts: Sequence[Tokens], limit: int, temperature: float, key: Key, end: int
+) -> Sampled:
+    """One response to each prompt, stopped by the token `end` or by `limit` tokens."""
+    parts = _parts(prompts, distributed.world())
+
+    def draw(part: list[int]) -> list[Draw]:
+        if isinstance(forward, RowForward):
+            return _Slots(forward, prompts, part, limit, temperature, key, end).run()
+        assert isinstance(forward, PlainForward)
+        return [_draw_plain(forward, prompts[index], index, limit, temperature, key, end) for index in part]
+
+    draws: dict[int, Draw] = {}
+    for part, drawn in zip(parts, distributed.share(parts, draw), strict=True):
+        draws.update(zip(part, drawn, strict=True))
+    ordered = [draws[index] for index in range(len(prompts))]
+    return Sampled(
+        prompts=tuple(prompts),
+        responses=tuple(torch.tensor(one.ids) for one in ordered),
+        ended=tuple(one.ids[-1] == end for one in ordered),
+        logprobs=torch.tensor([value for one in ordered for value in one.logprobs]),
+    )
+
+
+def _parts(prompts: Sequence[Tokens], count: int) -> list[list[int]]:
+    """Deal the sequences out, long prompts first, equal prompts together."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, prompt in enumerate(prompts):
+        groups.setdefault(tuple(prompt.tolist()), []).append(index)
+    ordered = sorted(groups.values(), key=lambda group: -len(prompts[group[0]]))
+    parts = [[index for group in ordered[rank::count] for index in group] for rank in range(count)]
+    return [part for part in parts if part]
+
+
+class _Slots:
+    """The rows being decoded. The first `count` slots are in use; what each holds is in the arrays beside it."""
+
+    def __init__(
+        self,
+        forward: RowForward,
+        prompts: Sequence[Tokens],
+        waiting: list[int],
+        limit: int,
+        temperature: float,
+        key: Key,
+        end: int,
+    ) -> None:
+        self.forward, self.prompts, self.limit, self.temperature = forward, prompts, limit, temperature
+        self.key, self.end = key, end
+        self.order = waiting
+        self.waiting = list(reversed(waiting))
+        length = len(prompts[waiting[0]]) + limit
+        slots = max(1, min(len(waiting), forward.machine.cache_tokens // length))
+        self.cache = Cache.empty(forward.module.config, slots, length, forward.machine)
+        self.count = 0
+        self.sequence = np.zeros(slots, dtype=np.int64)  # which prompt the slot answers
+        self.place = np.zeros(slots, dtype=np.int64)  # position of its newest token
+        self.token = np.zeros(slots, dtype=np.int64)  # its newest token
+        self.draws = {index: Draw([], []) for index in waiting}
+
+    def run(self) -> list[Draw]:
+        """Decode everything that waits; the draws in the order given."""
+        slots = len(self.sequence)
+        while self.waiting or self.count:
+            if self.waiting and (slots - self.count) * REFILL >= slots:
+                self._enter(min(slots - self.count, len(self.waiting)))
+            elif self.count:
+                self._advance()
+        return [self.draws[index] for index in self.order]
+
+    def _enter(self, number: int) -> None:
+        """Prefill waiting prompts, each distinct one once, and draw the first token of each sequence."""
+        entering = [self.waiting.pop() for _ in range(number)]
+        slots_of: dict[tuple[int, ...], list[int]] = {}
+        for slot, index in enumerate(entering, start=self.count):
+            slots_of.setdefault(tuple(self.prompts[index].tolist()), []).append(slot)
+            self.sequence[slot], self.place[slot] = index, len(self.prompts[index]) - 1
+        prompts = [torch.tensor(ids) for ids in slots_of]
+        slots = [torch.tensor(group, device=self._device) for group in slots_of.values()]
+        logits: dict[int, Tensor] = {}
+        for part in micro_batches([len(prompt) for prompt in prompts], self.forward.machine.tokens):
+            found = self.forward.prefill([prompts[i] for i in part], self.cache, [slots[i] for i in part])
+            logits.update({slot: row for i, row in zip(part, found, strict=True) for slot in slots[i].tolist()})
+        first, self.count = self.count, self.count + number
+        self._take(range(first, self.count), torch.stack([logits[slot] for slot in range(first, self.count)]))
+
+    def _advance(self) -> None:
+        """One token for every slot in use."""
+        used = slice(0, self.count)
+        ids, positions = (torch.from_numpy(array[used].copy()).to(self._device) for array in (self.token, self.place))
+        logits = self.forward.decode(ids, self.cache, positions, int(self.place[used].max()) + 1)
+        self._take(range(self.count), logits)
+
+    def _take(self, slots: range, logits: Float[Tensor, "slots v"]) -> None:
+        """Draw a token for each of the slots, note it, and let finished rows leave."""
+        window = slice(slots.start, slots.stop)
+        uniform = uniforms(self.key, self.sequence[window], self.place[window] + 1)
+        tokens, logprobs = pick(logits, uniform, self.temperature)
+        self.place[window] += 1
+        self.token[window] = tokens.cpu().numpy()
+        finished: list[int] = []
+        for slot, token, logprob in zip(slots, tokens.tolist(), logprobs.tolist(), strict=True):
+            draw = self.draws[int(self.sequence[slot])]
+            draw.ids.append(token)
+            draw.logprobs.append(logprob)
+            if token == self.end or len(draw.ids) == self.limit:
+                finished.append(slot)
+        for slot in reversed(finished):
+            self._leave(slot)
+
+    def _leave(self, slot: int) -> None:
+        """Free a slot; the last one in use moves there, so that the slots in use stay the first ones."""
+        self.count -= 1
+        if slot != self.count:
+            self.cache.move(self.count, slot, int(self.place[self.count]))
+            for array in (self.sequence, self.place, self.token):
+                array[slot] = array[self.count]
+
+    @property
+    def _device(self) -> torch.device:
+        return self.forward.machine.torch_device
+
+
+def pick(
+    logits: Float[Tensor, "n v"], uniform: "np.ndarray", temperature: float
+) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
+    """The tokens at the given quantiles of softmax(logits / temperature), and their log-probabilities.
+
+    Temperature 0: the likeliest tokens, with their log-probabilities at temperature 1.
+    """
+    if temperature == 0:
+        logprobs = logits.log_softmax(-1)
+        tokens = logprobs.argmax(-1)
+    else:
+        logprobs = (logits / temperature).log_softmax(-1)
+        cumulative = logprobs.double().exp().cumsum(-1)
+        quantile = torch.from_numpy(uniform).to(logits.device)[:, None] * cumulative[:, -1:]
+        tokens = torch.searchsorted(cumulative, quantile, right=True)[:, 0].clamp(max=logits.shape[1] - 1)
+    return tokens, logprobs.gather(-1, tokens[:, None])[:, 0]
+
+
+def uniforms(key: Key, sequences: "np.ndarray", positions: "np.ndarray") -> "np.ndarray":
+    """Uniform numbers in [0, 1), one a (sequence, position): a counter-based generator, nothing is remembered."""
+    state = np.full(len(sequences), key.seed, dtype=np.uint64)
+    for part in (np.uint64(key.step), (sequences + key.first).astype(np.uint64), positions.astype(np.uint64)):
+        state = _mix(state ^ _mix(part + np.zeros_like(state)))
+    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def _mix(x: "np.ndarray") -> "np.ndarray":
+    """The finaliser of SplitMix64 (Steele, Lea and Flood 2014): every input bit changes every output bit."""
+    with np.errstate(over="ignore"):
+        x = x + np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return x ^ (x >> np.uint64(31))
+
+
+def _draw_plain(
+    forward: PlainForward, prompt: Tokens, index: int, limit: int, temperature: float, key: Key, end: int
+) -> Draw:
+    """One response through transformers' own generation, told at every token which one to take."""
+    from transformers import GenerationConfig
+
+    draw = Draw([], [])
+
+    def take(ids: Tensor, scores: Tensor) -> Tensor:
+        place = np.array([len(prompt) + len(draw.ids)])
+        token, logprob = pick(scores.float(), uniforms(key, np.array([index]), place), temperature)
+        draw.ids.append(int(token))
+        draw.logprobs.append(float(logprob))
+        return torch.full_like(scores, float("-inf")).index_fill(1, token, 0.0)
+
+    options: dict[str, Any] = {"max_new_tokens": limit, "eos_token_id": end, "pad_token_id": end, "do_sample": False}
+    ids = prompt[None].to(forward.machine.torch_device)
+    forward.module.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        generation_config=GenerationConfig(**options),
+        logits_processor=[take],
+    )
+    return draw

@@ -1,0 +1,46 @@
+"""The machine a run computes on: device, precision, and how many tokens it holds at once. Never changes a result's
+meaning, only its speed and its last digits."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """How to compute.
+
+    device: `auto` takes a GPU when there is one. precision: `bf16` computes the trunk in bfloat16 with fp32 master
+    weights; `auto` does so where the hardware has it. tokens: of one micro-batch. cache_tokens: of the sequences that
+    are decoded together.
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    tokens: int = 16_384
+    cache_tokens: int = 65_536
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device of this process."""
+        cuda = torch.cuda.is_available() if self.device == "auto" else self.device == "cuda"
+        return torch.device("cuda", torch.cuda.current_device()) if cuda else torch.device("cpu")
+
+    @property
+    def bf16(self) -> bool:
+        """Whether the trunk computes in bfloat16."""
+        if self.precision != "auto":
+            return self.precision == "bf16"
+        if self.torch_device.type == "cuda":
+            return torch.cuda.is_bf16_supported()
+        return torch.ops.mkldnn._is_mkldnn_bf16_supported()  # avx512_bf16 or amx
+
+    def autocast(self) -> torch.autocast:
+        """The context in which trunks compute."""
+        return torch.autocast(self.torch_device.type, dtype=torch.bfloat16, enabled=self.bf16)
+
+    @property
+    def tolerance(self) -> float:
+        """How far two ways to compute a log-probability may differ, in nats, at single tokens."""
+        return 0.5 if self.bf16 else 2e-3

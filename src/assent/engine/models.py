@@ -1,0 +1,239 @@
+"""Models behind verbs: `logprobs` and `sample` of a language model, `score` and `values` of a scalar model.
+
+Weights are held in fp32; the trunk computes in what the machine says, heads and log-probabilities in fp32. Dropout is
+off in every model, always: training adds residual dropout itself (learner.py). Directories are in the Hugging Face
+layout, safetensors only, and code from a model directory is never run.
+"""
+
+import contextlib
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from assent.engine import distributed
+from assent.engine.batches import Batch, RankingBatch, Sampled, TextBatch, Tokens, in_order, micro_batches
+from assent.engine.forward import Forward, choose
+from assent.engine.generate import Key, generate
+from assent.engine.machine import Machine
+from assent.engine.text import Template, Text, quiet_transformers
+
+BIAS = "reward_bias"  # in config.json of a scalar model: the calibration of section 3.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lora:
+    """Low-rank adapters on all linear layers of the trunk, trained instead of the weights; 0 ranks is none."""
+
+    rank: int = 0
+    alpha: int = 32
+    seed: int = 0
+
+
+class Model:
+    """What language and scalar models share: a transformers module, its text, its adapter, its machine."""
+
+    def __init__(self, module: Any, text: Text, machine: Machine, lora: Lora) -> None:
+        self.text = text
+        self.machine = machine
+        self.module = module.to(machine.torch_device).eval()
+        self.forward: Forward = choose(self.module, machine, _warn)
+        self.adapter: Any = _with_adapter(self.module, lora) if lora.rank else None
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """What is trained, by name."""
+        return {name: p for name, p in self.module.named_parameters() if p.requires_grad}
+
+    def save(self, directory: Path) -> None:
+        """Write the model, its adapter merged in, and its tokenizer; `from_pretrained` loads it."""
+        module = self.module if self.adapter is None else copy.deepcopy(self.adapter).merge_and_unload()
+        module.save_pretrained(directory)
+        self.text.save(directory)
+
+    def _per_group(self, batch: Any, compute: Any, lengths: Sequence[int]) -> Tensor:
+        """With gradients: `compute` the batch, a micro-batch, in one pass. Without: deal it out in micro-batches."""
+        if torch.is_grad_enabled():
+            return compute(batch)
+        groups = micro_batches(batch.sizes, self.machine.tokens)
+        parts = distributed.share(groups, lambda group: compute(batch.select(group)).cpu())
+        return in_order(groups, parts, lengths)
+
+
+class LanguageModel(Model):
+    """A causal language model: the policy, the reference, the SFT model."""
+
+    @classmethod
+    def load(
+        cls, directory: Path, machine: Machine, *, lora: Lora | None = None, template: Template = ""
+    ) -> "LanguageModel":
+        """Load a model directory; raises ValueError when it holds no causal language model."""
+        from transformers import AutoModelForCausalLM
+
+        text = Text.load(directory, template)
+        return cls(_load(AutoModelForCausalLM, directory), text, machine, lora or Lora())
+
+    def logprobs(self, batch: TextBatch, temperature: float = 1.0) -> Float[Tensor, " tokens"]:
+        """Log-probability of every response token given what is before it."""
+
+        def compute(part: TextBatch) -> Tensor:
+            return self.forward.logprobs(part.prompts, part.responses, temperature)
+
+        return self._per_group(batch, compute, batch.lengths.tolist())
+
+    @torch.no_grad()
+    def sample(self, prompts: Sequence[Tokens], limit: int, temperature: float, key: Key) -> Sampled:
+        """One response of at most `limit` tokens to each prompt; a function of (key, index, position) per token.
+
+        Temperature 0 takes the likeliest token. Repeat a prompt to get several responses; they share a prefill.
+        """
+        with self.machine.autocast():  # held open, so that the weights are cast once and not at every token
+            return generate(self.forward, prompts, limit, temperature, key, self.text.end)
+
+    def reference(self) -> "Reference":
+        """The model as it is now, frozen: the policy with its adapter off, or a copy when there is none."""
+        if self.adapter is not None:
+            return Reference(self)
+        frozen = copy.copy(self)
+        frozen.module = copy.deepcopy(self.module).requires_grad_(False)
+        frozen.forward = copy.copy(self.forward)
+        frozen.forward.module = frozen.module  # pyright: ignore[reportAttributeAccessIssue]
+        return Reference(frozen)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A frozen language model that only scores; of an adapted model, what lies under the adapter."""
+
+    model: LanguageModel
+
+    @torch.no_grad()
+    def logprobs(self, batch: TextBatch, temperature: float = 1.0) -> Float[Tensor, " tokens"]:
+        """Log-probability of every response token given what is before it."""
+        off = self.model.adapter.disable_adapter() if self.model.adapter is not None else contextlib.nullcontext()
+        with off:
+            return self.model.logprobs(batch, temperature)
+
+
+class ScalarModel(Model):
+    """A trunk with a scalar head and a bias: the reward model, or the value model that starts from it."""
+
+    def __init__(self, module: Any, text: Text, machine: Machine, lora: Lora, bias: float | None) -> None:
+        super().__init__(module, text, machine, lora)
+        self.calibrated = bias is not None
+        self.bias = nn.Parameter(torch.tensor(bias or 0.0, device=machine.torch_device), requires_grad=False)
+        self.module.score.requires_grad_(True)
+
+    @classmethod
+    def fresh(cls, directory: Path, machine: Machine, *, seed: int, lora: Lora | None = None) -> "ScalarModel":
+        """The trunk of a language model directory with a new head, normal with std 1/sqrt(d + 1)."""
+        text = Text.load(directory)
+        model = cls(_load_scalar(directory), text, machine, lora or Lora(), None)
+        weight = model.module.score.weight
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            weight.copy_(torch.randn(weight.shape, generator=generator) * (weight.shape[1] + 1) ** -0.5)
+        model.module.config.pad_token_id = text.padding()
+        return model
+
+    @classmethod
+    def load(cls, directory: Path, machine: Machine, *, lora: Lora | None = None) -> "ScalarModel":
+        """Load a trained reward model with its calibration. Raises ValueError when it was never calibrated."""
+        module = _load_scalar(directory)
+        bias = getattr(module.config, BIAS, None)
+        if bias is None:
+            raise ValueError(
+                f"{directory} has no {BIAS} in config.json: a reward model counts only once demonstrations score 0 on "
+                "average. Train it with `assent reward --demonstrations FILE`"
+            )
+        return cls(module, Text.load(directory), machine, lora or Lora(), bias)
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """What is trained, by name."""
+        return super().parameters() | ({"bias": self.bias} if self.bias.requires_grad else {})
+
+    def score(self, batch: Batch) -> Float[Tensor, " responses"]:
+        """The scalar at the last token of every response; of rankings flat over their responses."""
+
+        def compute(part: Batch) -> Tensor:
+            branches = part.responses if isinstance(part, RankingBatch) else [(one,) for one in part.responses]
+            return self._scalar(self.forward.states_at_end(part.prompts, branches))
+
+        return self._per_group(
+            batch, compute, batch.lengths.tolist() if isinstance(batch, RankingBatch) else [1] * len(batch)
+        )
+
+    def values(self, batch: TextBatch) -> Float[Tensor, " tokens"]:
+        """The scalar before every response token: what is expected when token t is still to come."""
+
+        def compute(part: TextBatch) -> Tensor:
+            return self._scalar(self.forward.states_before(part.prompts, part.responses))
+
+        return self._per_group(batch, compute, batch.lengths.tolist())
+
+    def calibrate(self, bias: float) -> None:
+        """Set the bias."""
+        with torch.no_grad():
+            self.bias.fill_(bias)
+        self.calibrated = True
+
+    def save(self, directory: Path) -> None:
+        """Write the model as a sequence classifier with one label, the bias in its config."""
+        setattr(self.module.config, BIAS, float(self.bias) if self.calibrated else None)
+        super().save(directory)
+
+    def _scalar(self, states: Float[Tensor, "n width"]) -> Float[Tensor, " n"]:
+        weight = self.module.score.weight
+        with torch.autocast(states.device.type, enabled=False):
+            return states.to(weight.dtype) @ weight[0] + self.bias
+
+
+def _load(factory: Any, directory: Path, **options: Any) -> Any:
+    """A module with fp32 weights and no dropout. Raises ValueError when the directory does not hold one."""
+    quiet_transformers()
+    if not (directory / "config.json").exists():
+        raise ValueError(f"{directory} is not a model directory: it has no config.json")
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return factory.from_pretrained(
+                directory, dtype=torch.float32, use_safetensors=True, local_files_only=True, **options
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{directory} cannot be loaded with {factory.__name__}: {error}") from error
+
+
+def _load_scalar(directory: Path) -> Any:
+    from transformers import AutoModelForSequenceClassification
+
+    module = _load(AutoModelForSequenceClassification, directory, num_labels=1)
+    if not isinstance(getattr(module, "score", None), nn.Linear):
+        raise ValueError(f"{directory}: {type(module).__name__} has no linear `score` head to train a reward model on")
+    return module
+
+
+def _with_adapter(module: Any, lora: Lora) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules="all-linear", exclude_modules=["score"])
+    with torch.random.fork_rng():
+        torch.manual_seed(lora.seed)
+        return get_peft_model(module, config)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=4)
+
+
+def count_parameters(model: Model) -> int:
+    """How many weights a model has, trained or not."""
+    return sum(parameter.numel() for parameter in model.module.parameters())
+
+
+def texts(sampled: Sampled, text: Text) -> Iterator[str]:
+    """The sampled responses as text."""
+    return (text.decode(ids) for ids in sampled.responses)
