@@ -71,3 +71,13 @@ def barrier() -> None:
     """Wait for every rank."""
     if world() > 1:
         dist.barrier()
+
+
+def sum_numbers(numbers: dict[str, float]) -> dict[str, float]:
+    """Add up named numbers over the ranks; a rank that had nothing to do sends none."""
+    if world() == 1:
+        return numbers
+    parts: list[Any] = [None] * world()
+    dist.all_gather_object(parts, numbers)
+    names = {name: None for part in parts for name in part}
+    return {name: sum(part.get(name, 0.0) for part in parts) for name in names}

@@ -1,0 +1,162 @@
+"""Step 3, PPO and PPO-ptx (section 3.5, equation 2; appendix C.4).
+
+Every iteration answers a batch of prompts and goes over the answers once in minibatches. Each minibatch adds the PPO
+gradient and, for PPO-ptx, the gradient of the pretraining mix into the same buffers before one update of the policy.
+The value model is a network of its own that starts from the reward model.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from assent import records
+from assent.engine.batches import PER_TOKEN, TextBatch
+from assent.engine.checkpoint import States
+from assent.engine.encode import PromptItem, TextItem, text_batch
+from assent.engine.generate import Key
+from assent.engine.learner import Learner, Optimiser
+from assent.engine.models import LanguageModel, Reference, ScalarModel
+from assent.engine.stream import Stream, permutation
+from assent.engine.text import Limits
+from assent.objectives import (
+    PolicyTerms,
+    ValueTerms,
+    clipped_policy_loss,
+    clipped_value_loss,
+    explained_variance,
+    generalised_advantages,
+    penalised_rewards,
+    standardise,
+    warmup_from,
+)
+from assent.run import Run
+from assent.train import invariants
+from assent.train.rollout import Rollout, collect
+from assent.train.sft import next_token
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPOConfig:
+    """Defaults: the 1.3B policy of appendix C.4, PPO-ptx.
+
+    kl_coef: beta of equation 2. pretrain_coef: gamma of equation 2; 0 is plain PPO. pretrain_ratio: pretraining
+    sequences per episode. trace_decay: lambda of GAE. value_clip, trace_decay: not printed, from the code of earlier
+    work. missing_eos_penalty: taken from the score of a response that ran into the limit; the paper is silent, 0.
+    """
+
+    episodes: int = 256_000
+    batch: int = 512
+    minibatch: int = 64
+    policy: Optimiser = Optimiser(learning_rate=8.05e-6, epsilon=1e-5)
+    value: Optimiser = Optimiser(learning_rate=9e-6, epsilon=1e-5)
+    warmup_iterations: int = 10
+    warmup_start: float = 0.1
+    kl_coef: float = 0.02
+    clip: float = 0.2
+    value_clip: float = 0.2
+    trace_decay: float = 0.95
+    temperature: float = 1.0
+    missing_eos_penalty: float = 0.0
+    pretrain_coef: float = 27.8
+    pretrain_ratio: int = 8
+    average_decay: float = 0.992
+    validate_every: int = 25
+    limits: Limits = field(default_factory=Limits)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.episodes % self.batch or self.batch % self.minibatch:
+            raise ValueError(
+                f"episodes {self.episodes}, batch {self.batch} and minibatch {self.minibatch} must divide one another"
+            )
+
+
+@dataclass(frozen=True)
+class Experience(TextBatch):
+    """A rollout with the credit each token deserves."""
+
+    logprobs: Float[Tensor, " tokens"] = field(metadata=PER_TOKEN)
+    values: Float[Tensor, " tokens"] = field(metadata=PER_TOKEN)
+    advantages: Float[Tensor, " tokens"] = field(metadata=PER_TOKEN)
+    returns: Float[Tensor, " tokens"] = field(metadata=PER_TOKEN)
+
+    def minibatches(self, size: int, *key: int) -> Iterator["Experience"]:
+        """Random parts of `size` sequences, each with its advantages standardised."""
+        order = permutation(len(self), *key)
+        for start in range(0, len(self), size):
+            part = self.select(order[start : start + size])
+            yield replace(part, advantages=standardise(part.advantages))
+
+
+def credit(config: PPOConfig, rollout: Rollout) -> Experience:
+    """KL-penalised rewards (equation 2) and generalised advantages of a rollout."""
+    cut_off = torch.tensor([not ended for ended in rollout.ended])
+    scores = rollout.scores - config.missing_eos_penalty * cut_off
+    lengths = rollout.lengths
+    rewards = penalised_rewards(scores, rollout.logprobs, rollout.reference_logprobs, lengths, config.kl_coef)
+    advantages, returns = generalised_advantages(rewards, rollout.values, lengths, config.trace_decay)
+    return Experience(rollout.prompts, rollout.responses, rollout.logprobs, rollout.values, advantages, returns)
+
+
+def improved(config: PPOConfig, policy: LanguageModel, part: Experience) -> PolicyTerms:
+    """The clipped policy loss on a micro-batch."""
+    logprobs = policy.logprobs(part, config.temperature)
+    old, advantages = part.logprobs.to(logprobs.device), part.advantages.to(logprobs.device)
+    return clipped_policy_loss(logprobs, old, advantages, config.clip)
+
+
+def foreseen(config: PPOConfig, value: ScalarModel, part: Experience) -> ValueTerms:
+    """The clipped value loss on a micro-batch."""
+    values = value.values(part)
+    return clipped_value_loss(values, part.values.to(values.device), part.returns.to(values.device), config.value_clip)
+
+
+def train(
+    config: PPOConfig,
+    run: Run,
+    policy: LanguageModel,
+    value: ScalarModel,
+    reward: ScalarModel,
+    prompts: Sequence[PromptItem],
+    pretraining: Sequence[TextItem] = (),
+    validation: Sequence[PromptItem] = (),
+) -> None:
+    """PPO-ptx from `policy`, which is also the KL reference (PPO-init); exports the averaged policy."""
+    reference = policy.reference()
+    value.bias.requires_grad_(True)
+    check_start(config, policy, value, reference, reward, prompts)
+    stream, parts = Stream(prompts, config.batch, config.seed), config.batch // config.minibatch
+    texts = Stream(pretraining, config.minibatch * config.pretrain_ratio, config.seed + 1) if config.pretrain_coef else None
+
+    def schedule(update: int) -> float:
+        return warmup_from(config.warmup_start, config.warmup_iterations, update // parts)
+
+    learner = Learner(policy, config.policy, schedule, average_decay=config.average_decay)
+    critic = Learner(value, config.value, lambda update: 1.0)
+    policy_loss, value_loss = partial(improved, config), partial(foreseen, config)
+    for step in run.steps(config.episodes // config.batch, States(policy=learner, value=critic)):
+        with run.phase("rollout"):
+            asked = [item.prompt for item in stream[step]]
+            key = Key(config.seed, step)
+            rollout = collect(asked, policy, value, reference, reward, config.limits.response, config.temperature, key)
+        experience = credit(config, rollout)
+        measured = Means()
+        for number, part in enumerate(experience.minibatches(config.minibatch, config.seed, step)):
+            with run.phase("policy"):
+                measured.add("policy", learner.backward(policy_loss, part))
+            if texts is not None:
+                with run.phase("pretraining"):
+                    text = text_batch(texts[step * parts + number])
+                    measured.add("pretrain", learner.backward(next_token, text, weight=config.pretrain_coef))
+            if number == 0:
+                invariants.check_first_ratio(measured.first("policy/approx_kl"), policy.machine.tolerance)
+            measured.add("", learner.step())
+            with run.phase("value"):
+                measured.add("value", critic.backward(value_loss, part))
+                critic.step()
+        run.log(step, rollout.summary() | measured.means() | {"explained_variance": explained_variance(experience.values, experience.returns)})
+    run.finish()

@@ -1,0 +1,72 @@
+"""Step 3, first half: let the policy answer, and write down what every model thinks of the answers.
+
+A `Rollout` holds facts only: what was sampled, how it ended, the log-probabilities, values and scores. What beta and
+lambda make of them is `ppo.credit`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from assent.engine.batches import PER_TOKEN, TextBatch, Tokens
+from assent.engine.generate import Key
+from assent.engine.models import LanguageModel, Reference, ScalarModel
+from assent.objectives import sequence_sums
+
+
+@dataclass(frozen=True)
+class Rollout(TextBatch):
+    """Sampled responses and the models' opinions of them.
+
+    ended: whether the response ends in the end-of-turn token. logprobs: of the behaviour policy, computed by the
+    scorer, not the sampler. values: before each token. scores: of the reward model at the last token.
+    """
+
+    ended: tuple[bool, ...]
+    scores: Float[Tensor, " sequences"]
+    logprobs: Float[Tensor, " tokens"] = field(metadata=PER_TOKEN)
+    reference_logprobs: Float[Tensor, " tokens"] = field(metadata=PER_TOKEN)
+    values: Float[Tensor, " tokens"] = field(metadata=PER_TOKEN)
+
+    @property
+    def kl(self) -> Float[Tensor, " sequences"]:
+        """The KL of each episode: the sum of its log-ratios to the reference, signed, in nats."""
+        return sequence_sums(self.logprobs - self.reference_logprobs, self.lengths)
+
+    def summary(self) -> dict[str, float]:
+        """What to watch."""
+        return {
+            "reward": float(self.scores.mean()),
+            "reward_std": float(self.scores.std(correction=0)),
+            "kl": float(self.kl.mean()),
+            "response_length": float(self.lengths.double().mean()),
+            "no_eos": 1 - sum(self.ended) / len(self.ended),
+            "negative_logprob": -float(self.logprobs.mean()),  # an unbiased estimate of the entropy per token
+        }
+
+
+@torch.no_grad()
+def collect(
+    prompts: Sequence[Tokens],
+    policy: LanguageModel,
+    value: ScalarModel,
+    reference: Reference,
+    reward: ScalarModel,
+    limit: int,
+    temperature: float,
+    key: Key,
+) -> Rollout:
+    """One episode a prompt: at most `limit` tokens sampled at `temperature`, then scored by all four models."""
+    sampled = policy.sample(prompts, limit, temperature, key)
+    return Rollout(
+        prompts=sampled.prompts,
+        responses=sampled.responses,
+        ended=sampled.ended,
+        scores=reward.score(sampled),
+        logprobs=policy.logprobs(sampled, temperature),
+        reference_logprobs=reference.logprobs(sampled, temperature),
+        values=value.values(sampled),
+    )
