@@ -52,6 +52,11 @@ class MixedStream(Generic[T]):
         self.from_second = draws[: self.total * first.batch]
         self._seconds_before = np.concatenate([[0], np.cumsum(self.from_second)])
 
+    def end_of_pass(self, number: int) -> int:
+        """The step in which pass `number` (from 1) over the first items ends."""
+        firsts = np.cumsum(~self.from_second)
+        return int(np.searchsorted(firsts, number * len(self.first.items))) // self.first.batch
+
     def __getitem__(self, step: int) -> list[T]:
         return [self._item(step * self.first.batch + row) for row in range(self.first.batch)]
 

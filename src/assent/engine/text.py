@@ -158,3 +158,6 @@ def _tensor(ids: Sequence[int]) -> Tensor:
 def quiet_transformers() -> None:
     """Keep transformers to errors: it warns of new heads, long texts and padding that Assent handles itself."""
     logging.getLogger("transformers").setLevel(logging.ERROR)
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()

@@ -5,7 +5,7 @@ gradient and, for PPO-ptx, the gradient of the pretraining mix into the same buf
 The value model is a network of its own that starts from the reward model.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from assent import records
 from assent.engine.batches import PER_TOKEN, TextBatch
 from assent.engine.checkpoint import States
 from assent.engine.encode import PromptItem, TextItem, text_batch
@@ -30,12 +29,13 @@ from assent.objectives import (
     explained_variance,
     generalised_advantages,
     penalised_rewards,
+    sequence_sums,
     standardise,
     warmup_from,
 )
 from assent.run import Run
 from assent.train import invariants
-from assent.train.rollout import Rollout, collect
+from assent.train.rollout import Rollout, Sampling, answers, collect
 from assent.train.sft import next_token
 
 
@@ -74,6 +74,11 @@ class PPOConfig:
                 f"episodes {self.episodes}, batch {self.batch} and minibatch {self.minibatch} must divide one another"
             )
 
+    @property
+    def sampling(self) -> Sampling:
+        """How the policy answers."""
+        return Sampling(self.limits.response, self.temperature)
+
 
 @dataclass(frozen=True)
 class Experience(TextBatch):
@@ -83,6 +88,11 @@ class Experience(TextBatch):
     values: Float[Tensor, " tokens"] = field(metadata=PER_TOKEN)
     advantages: Float[Tensor, " tokens"] = field(metadata=PER_TOKEN)
     returns: Float[Tensor, " tokens"] = field(metadata=PER_TOKEN)
+
+    @property
+    def explained_variance(self) -> float:
+        """How much of the returns the value model foresaw."""
+        return explained_variance(self.values, self.returns)
 
     def minibatches(self, size: int, *key: int) -> Iterator["Experience"]:
         """Random parts of `size` sequences, each with its advantages standardised."""
@@ -129,34 +139,97 @@ def train(
     reference = policy.reference()
     value.bias.requires_grad_(True)
     check_start(config, policy, value, reference, reward, prompts)
-    stream, parts = Stream(prompts, config.batch, config.seed), config.batch // config.minibatch
-    texts = Stream(pretraining, config.minibatch * config.pretrain_ratio, config.seed + 1) if config.pretrain_coef else None
+    parts, many = config.batch // config.minibatch, config.minibatch * config.pretrain_ratio
+    stream = Stream(prompts, config.batch, config.seed)
+    texts = Stream(pretraining, many, config.seed + 1) if config.pretrain_coef else None
 
     def schedule(update: int) -> float:
         return warmup_from(config.warmup_start, config.warmup_iterations, update // parts)
 
-    learner = Learner(policy, config.policy, schedule, average_decay=config.average_decay)
+    actor = Learner(policy, config.policy, schedule, average_decay=config.average_decay)
     critic = Learner(value, config.value, lambda update: 1.0)
-    policy_loss, value_loss = partial(improved, config), partial(foreseen, config)
-    for step in run.steps(config.episodes // config.batch, States(policy=learner, value=critic)):
+    for step in run.steps(config.episodes // config.batch, States(policy=actor, value=critic)):
         with run.phase("rollout"):
             asked = [item.prompt for item in stream[step]]
-            key = Key(config.seed, step)
-            rollout = collect(asked, policy, value, reference, reward, config.limits.response, config.temperature, key)
-        experience = credit(config, rollout)
-        measured = Means()
+            rollout = collect(asked, policy, value, reference, reward, config.sampling, Key(config.seed, step))
+        experience, measured = credit(config, rollout), Means()
         for number, part in enumerate(experience.minibatches(config.minibatch, config.seed, step)):
             with run.phase("policy"):
-                measured.add("policy", learner.backward(policy_loss, part))
+                measured.add("policy", actor.backward(partial(improved, config), part))
+            if number == 0:
+                invariants.check_first_ratio(measured.means()["policy/approx_kl"], policy.machine.tolerance)
             if texts is not None:
                 with run.phase("pretraining"):
                     text = text_batch(texts[step * parts + number])
-                    measured.add("pretrain", learner.backward(next_token, text, weight=config.pretrain_coef))
-            if number == 0:
-                invariants.check_first_ratio(measured.first("policy/approx_kl"), policy.machine.tolerance)
-            measured.add("", learner.step())
+                    measured.add("pretrain", actor.backward(next_token, text, weight=config.pretrain_coef))
             with run.phase("value"):
-                measured.add("value", critic.backward(value_loss, part))
-                critic.step()
-        run.log(step, rollout.summary() | measured.means() | {"explained_variance": explained_variance(experience.values, experience.returns)})
+                measured.add("value", critic.backward(partial(foreseen, config), part))
+                measured.add("value", critic.step())
+                measured.add("policy", actor.step())
+        if (step + 1) % config.validate_every == 0:
+            with run.phase("validation"), actor.averaged():
+                measured.add("validation", validate(config, run, step, policy, reference, reward, validation))
+        run.log(step, rollout.summary() | measured.means() | {"explained_variance": experience.explained_variance})
+    with actor.averaged():
+        run.results(validate(config, run, step_count(config), policy, reference, reward, validation))
+        run.export(policy.save)
+    run.export(value.save, "value")
     run.finish()
+
+
+def step_count(config: PPOConfig) -> int:
+    """How many iterations a run has (paper: 256,000 / 512 = 500)."""
+    return config.episodes // config.batch
+
+
+@torch.no_grad()
+def validate(
+    config: PPOConfig,
+    run: Run,
+    step: int,
+    policy: LanguageModel,
+    reference: Reference,
+    reward: ScalarModel,
+    prompts: Sequence[PromptItem],
+) -> dict[str, float]:
+    """Reward and KL on held-out prompts, with the answers put down in samples.jsonl; nothing when there are none."""
+    if not prompts:
+        return {}
+    sampling = config.sampling
+    sampled = policy.sample([p.prompt for p in prompts], sampling.limit, sampling.temperature, Key(config.seed, 2**40))
+    ratios = policy.logprobs(sampled, sampling.temperature) - reference.logprobs(sampled, sampling.temperature)
+    scores = reward.score(sampled)
+    run.log_samples(step, "ppo", answers(sampled, prompts, policy.text, "ppo", sampling.temperature))
+    return {"reward": float(scores.mean()), "kl": float(sequence_sums(ratios, sampled.lengths).mean())}
+
+
+def check_start(
+    config: PPOConfig,
+    policy: LanguageModel,
+    value: ScalarModel,
+    reference: Reference,
+    reward: ScalarModel,
+    prompts: Sequence[PromptItem],
+) -> None:
+    """What must hold before the first update (design contract 6)."""
+    asked = [item.prompt for item in prompts[:4]]
+    invariants.check_sampler(policy, asked, config.temperature)
+    sampled = policy.sample(asked, 8, config.temperature, Key(config.seed, 0))
+    invariants.check_reference(policy, reference, sampled)
+    invariants.check_value_start(value, reward, sampled)
+
+
+class Means:
+    """Means of named numbers over the minibatches of an iteration."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, list[float]] = {}
+
+    def add(self, part: str, numbers: Mapping[str, float]) -> None:
+        """Note the numbers of one minibatch under the name of their part."""
+        for name, value in numbers.items():
+            self.seen.setdefault(f"{part}/{name}", []).append(value)
+
+    def means(self) -> dict[str, float]:
+        """The mean of each."""
+        return {name: sum(values) / len(values) for name, values in self.seen.items()}

@@ -9,16 +9,24 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from assent import statistics
 from assent.engine.batches import RankingBatch
 from assent.engine.encode import RankingItem, TextItem, ranking_batch, text_batch
 from assent.engine.learner import Learner, Optimiser
 from assent.engine.models import ScalarModel
 from assent.engine.stream import Stream
 from assent.engine.text import Limits
-from assent.objectives import PairNormaliser, RankingTerms, calibration_bias, cosine_to, ranking_loss
+from assent.objectives import (
+    PairNormaliser,
+    RankingTerms,
+    better_pairs,
+    calibration_bias,
+    cosine_to,
+    ranking_loss,
+)
 from assent.run import Run
 
 
@@ -80,12 +88,36 @@ def calibrate(reward: ScalarModel, demonstrations: Sequence[TextItem]) -> dict[s
 
 @torch.no_grad()
 def evaluate(reward: ScalarModel, rankings: Sequence[RankingItem]) -> dict[str, Any]:
-    """Pair accuracy with its interval by prompt, by source; calibration of sigmoid(r_w - r_l); length correlation."""
+    """Pair accuracy with its interval by prompt, in all and by source."""
     if not rankings:
         return {}
     batch = ranking_batch(rankings)
-    scores = [one.numpy() for one in reward.score(batch).split(batch.lengths.tolist())]
-    ranks = [item.ranks.numpy() for item in rankings]
-    lengths = [[len(ids) for ids in item.responses] for item in rankings]
-    sources = [item.record.source or "unnamed" for item in rankings]
-    return statistics.judge_scores(scores, ranks, lengths, [item.record.prompt.id for item in rankings], sources)
+    scores = reward.score(batch)
+    terms = ranking_loss(scores, torch.cat(batch.ranks), batch.lengths)
+    right, pairs = np.array(
+        [pairs_right(*one) for one in zip(scores.split(batch.lengths.tolist()), batch.ranks, strict=True)]
+    ).T
+    sources = np.array([item.record.source or "unnamed" for item in rankings])
+    return {
+        "loss": float(terms.loss.mean()),
+        "pair_accuracy": _accuracy(right, pairs),
+        "accuracy_by_source": [
+            {"source": str(name), **_accuracy(right[sources == name], pairs[sources == name])}
+            for name in np.unique(sources)
+        ],
+    }
+
+
+def pairs_right(scores: Tensor, ranks: Tensor) -> tuple[float, float]:
+    """How many ordered pairs of a ranking the scores get right (a tie counts half), and how many there are."""
+    better = better_pairs(ranks)
+    difference = (scores[:, None] - scores[None, :])[better]
+    return float((difference.sign() + 1).sum() / 2), float(better.sum())
+
+
+def _accuracy(right: "np.ndarray", pairs: "np.ndarray") -> dict[str, float]:
+    """Share of pairs that are right, with a 95 % bootstrap interval over rankings, whose pairs are not independent."""
+    draws = np.random.default_rng(0).integers(0, len(pairs), (2000, len(pairs)))
+    low, high = np.quantile(right[draws].sum(1) / pairs[draws].sum(1), (0.025, 0.975))
+    estimate = right.sum() / pairs.sum()
+    return {"estimate": float(estimate), "low": float(low), "high": float(high), "pairs": float(pairs.sum())}

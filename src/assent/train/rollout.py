@@ -4,17 +4,28 @@ A `Rollout` holds facts only: what was sampled, how it ended, the log-probabilit
 lambda make of them is `ppo.credit`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from assent.engine.batches import PER_TOKEN, TextBatch, Tokens
+from assent import records
+from assent.engine.batches import PER_TOKEN, Sampled, TextBatch, Tokens
+from assent.engine.encode import PromptItem
 from assent.engine.generate import Key
 from assent.engine.models import LanguageModel, Reference, ScalarModel
+from assent.engine.text import Text
 from assent.objectives import sequence_sums
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How answers are drawn: at most `limit` tokens at `temperature`."""
+
+    limit: int
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -55,12 +66,12 @@ def collect(
     value: ScalarModel,
     reference: Reference,
     reward: ScalarModel,
-    limit: int,
-    temperature: float,
+    sampling: Sampling,
     key: Key,
 ) -> Rollout:
-    """One episode a prompt: at most `limit` tokens sampled at `temperature`, then scored by all four models."""
-    sampled = policy.sample(prompts, limit, temperature, key)
+    """One episode a prompt: an answer is sampled, then all four models judge it."""
+    temperature = sampling.temperature
+    sampled = policy.sample(prompts, sampling.limit, temperature, key)
     return Rollout(
         prompts=sampled.prompts,
         responses=sampled.responses,
@@ -70,3 +81,16 @@ def collect(
         reference_logprobs=reference.logprobs(sampled, temperature),
         values=value.values(sampled),
     )
+
+
+def answers(
+    sampled: Sampled, items: Sequence[PromptItem], text: Text, policy: str, temperature: float
+) -> Iterator[records.Samples]:
+    """Sampled responses as records, the responses to one prompt together."""
+    grouped: dict[str, tuple[records.Prompt, list[records.Response]]] = {}
+    for item, ids, ended in zip(items, sampled.responses, sampled.ended, strict=True):
+        finish = "eos" if ended else "length"
+        response = records.Response(text=text.decode(ids), policy=policy, temperature=temperature, finish=finish)
+        grouped.setdefault(item.record.id, (item.record, []))[1].append(response)
+    for identity, (prompt, responses) in grouped.items():
+        yield records.Samples(id=f"{policy}/{identity}", prompt=prompt, responses=tuple(responses))
