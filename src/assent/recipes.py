@@ -64,7 +64,11 @@ def sandbox() -> Recipe:
         ),
         sft=tuned,
         init=replace(tuned, epochs=2, residual_dropout=0.0, pretrain_fraction=0.1),
-        reward=RewardConfig(batch=16, optimiser=Optimiser(learning_rate=2e-4), limits=limits),
+        reward=RewardConfig(
+            batch=16,
+            optimiser=Optimiser(learning_rate=2e-4),
+            limits=Limits(prompt=384, response=384, context=512),
+        ),
         ppo=PPOConfig(
             episodes=1280,
             batch=64,

@@ -184,7 +184,7 @@ class ScalarModel(Model):
 
     def save(self, directory: Path) -> None:
         """Write the model as a sequence classifier with one label, the bias in its config."""
-        setattr(self.module.config, BIAS, float(self.bias) if self.calibrated else None)
+        setattr(self.module.config, BIAS, float(self.bias.detach()) if self.calibrated else None)
         super().save(directory)
 
     def _scalar(self, states: Float[Tensor, "n width"]) -> Float[Tensor, " n"]:

@@ -157,18 +157,18 @@ def train(
             with run.phase("policy"):
                 measured.add("policy", actor.backward(partial(improved, config), part))
             if number == 0:
-                invariants.check_first_ratio(measured.means()["policy/approx_kl"], policy.machine.tolerance)
+                invariants.check_first_ratio(measured.means()["approx_kl/policy"], policy.machine.tolerance)
             if texts is not None:
                 with run.phase("pretraining"):
                     text = text_batch(texts[step * parts + number])
                     measured.add("pretrain", actor.backward(next_token, text, weight=config.pretrain_coef))
             with run.phase("value"):
                 measured.add("value", critic.backward(partial(foreseen, config), part))
-                measured.add("value", critic.step())
-                measured.add("policy", actor.step())
+                critic.step()
+            measured.add("", actor.step())
         if (step + 1) % config.validate_every == 0:
             with run.phase("validation"), actor.averaged():
-                measured.add("validation", validate(config, run, step, policy, reference, reward, validation))
+                measured.add("", validate(config, run, step, policy, reference, reward, validation))
         run.log(step, rollout.summary() | measured.means() | {"explained_variance": experience.explained_variance})
     with actor.averaged():
         run.results(validate(config, run, step_count(config), policy, reference, reward, validation))
@@ -200,7 +200,8 @@ def validate(
     ratios = policy.logprobs(sampled, sampling.temperature) - reference.logprobs(sampled, sampling.temperature)
     scores = reward.score(sampled)
     run.log_samples(step, "ppo", answers(sampled, prompts, policy.text, "ppo", sampling.temperature))
-    return {"reward": float(scores.mean()), "kl": float(sequence_sums(ratios, sampled.lengths).mean())}
+    kl = sequence_sums(ratios, sampled.lengths)
+    return {"validation/reward": float(scores.mean()), "validation/kl": float(kl.mean())}
 
 
 def check_start(
@@ -228,7 +229,7 @@ class Means:
     def add(self, part: str, numbers: Mapping[str, float]) -> None:
         """Note the numbers of one minibatch under the name of their part."""
         for name, value in numbers.items():
-            self.seen.setdefault(f"{part}/{name}", []).append(value)
+            self.seen.setdefault(f"{name}/{part}" if part else name, []).append(value)
 
     def means(self) -> dict[str, float]:
         """The mean of each."""

@@ -77,10 +77,10 @@ def calibrate(reward: ScalarModel, demonstrations: Sequence[TextItem]) -> dict[s
     if not demonstrations:
         raise ValueError("no demonstration is left to calibrate the reward model on (see rejected.jsonl)")
     batch = text_batch(demonstrations)
-    reward.calibrate(float(calibration_bias(reward.score(batch)) + reward.bias))
+    reward.calibrate(float(calibration_bias(reward.score(batch)) + reward.bias.detach()))
     scores = reward.score(batch)
     return {
-        "bias": float(reward.bias),
+        "bias": float(reward.bias.detach()),
         "demonstration_mean": float(scores.mean()),
         "demonstration_std": float(scores.std(correction=0)),
     }
