@@ -24,10 +24,11 @@ from assent.engine.generate import Key
 from assent.engine.machine import Machine
 from assent.engine.models import LanguageModel, Lora, ScalarModel
 from assent.engine.text import Limits, Template
+from assent.evaluate import report
 from assent.recipes import RECIPES, Recipe
 from assent.run import Run
 from assent.train import ppo, pretrain, reward, select, sft
-from assent.train.rollout import Sampling, answers
+from assent.train.rollout import Models, Sampling, answers
 
 R = TypeVar("R", records.Prompt, records.Demonstration, records.Ranking, records.Document)
 Files = tuple[Path, ...]
@@ -232,7 +233,8 @@ class PPO(Common):
             )
             texts = encode.documents(policy.text, inputs.read(self.pretraining, records.Document), limits.context)
             run.reject(inputs.rejected)
-            ppo.train(self.config, run, policy, value, judge, asked, texts, held_out[: self.validation_prompts])
+            models = Models.start(policy, value, judge)
+            ppo.train(self.config, run, models, asked, texts, held_out[: self.validation_prompts])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -337,7 +339,7 @@ class Report:
 
     def start(self) -> None:
         """Run the verb."""
-        print(importlib.import_module("assent.evaluate.report").report(self.runs, self.output))
+        print(report.report(self.runs, self.output))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -186,7 +186,7 @@ def test_agreement_of_coins_and_of_echoes() -> None:
     coins = {str(n): {who: generator.permutation(4).tolist() for who in "ab"} for n in range(300)}
     found = agreement(coins)
     assert found.low < 0.5 < found.high
-    assert agreement({name: {who: one["a"] for who in "xyz"} for name, one in coins.items()}).low == 1.0
+    assert agreement({name: dict.fromkeys("xyz", one["a"]) for name, one in coins.items()}).low == 1.0
 
 
 def test_agreement_refuses_what_it_cannot_compare() -> None:

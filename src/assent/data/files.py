@@ -192,9 +192,8 @@ def _saved_dataset(path: Path) -> Iterator[Row | Broken]:
 
     dataset = datasets.load_from_disk(str(path))
     if isinstance(dataset, datasets.DatasetDict):
-        raise RecordError(
-            f"{path}: holds the splits {', '.join(dataset)}; name one, such as {path / next(iter(dataset))}"
-        )
+        splits = [str(name) for name in dataset]
+        raise RecordError(f"{path}: holds the splits {', '.join(splits)}; name one, such as {path / splits[0]}")
     for number, value in enumerate(dataset, start=1):
         yield _row(number, value)
 

@@ -202,6 +202,7 @@ def _scored(row: Fields) -> Item:
     """One response a row with a `rank` or `score`; rows of one prompt and one labeler make a group."""
     field = _first(row, _ANSWERS)
     messages, known = _prompt(row), facts(row)
+    known["id"] = ""  # the id of the row is the response's; the ranking gets one of its content
     group = row.get("group") or known.get("prompt_id") or [(message.role, message.content) for message in messages]
     return Item(
         messages=messages,
@@ -209,7 +210,7 @@ def _scored(row: Fields) -> Item:
         ranks=(rank(number(row["rank"], "rank"), "rank"),) if "rank" in row else (),
         scores=() if "rank" in row else (number(row["score"], "score"),),
         group=content_id(group, known.get("labeler", "")),
-        **{**known, "id": ""},  # the id of the row is the response's; the ranking gets one of its content
+        **known,
     )
 
 

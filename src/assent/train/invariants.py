@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import torch
 
-from assent.engine.batches import TextBatch, Tokens
+from assent.engine.batches import Sampled, TextBatch
 from assent.engine.encode import TextItem
-from assent.engine.generate import Key
 from assent.engine.models import LanguageModel, Reference, ScalarModel
 
 
@@ -21,11 +20,10 @@ def check_ends_are_learned(policy: LanguageModel, items: Sequence[TextItem]) -> 
         raise InvariantError("no learned response contains the end-of-turn token; the model would never learn to stop")
 
 
-def check_sampler(policy: LanguageModel, prompts: Sequence[Tokens], temperature: float) -> None:
+@torch.no_grad()
+def check_sampler(policy: LanguageModel, sampled: Sampled, temperature: float) -> None:
     """The sampler's log-probabilities are the scorer's: the same model, positions, temperature."""
-    sampled = policy.sample(prompts, 8, temperature, Key(0, 0))
-    with torch.no_grad():
-        gap = _gap(sampled.logprobs, policy.logprobs(sampled, temperature or 1.0))
+    gap = _gap(sampled.logprobs, policy.logprobs(sampled, temperature))
     _refuse_over(gap, policy.machine.tolerance, "the sampler and the scorer disagree on log-probabilities")
 
 

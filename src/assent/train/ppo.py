@@ -18,7 +18,7 @@ from assent.engine.checkpoint import States
 from assent.engine.encode import PromptItem, TextItem, text_batch
 from assent.engine.generate import Key
 from assent.engine.learner import Learner, Optimiser
-from assent.engine.models import LanguageModel, Reference, ScalarModel
+from assent.engine.models import LanguageModel, ScalarModel
 from assent.engine.stream import Stream, permutation
 from assent.engine.text import Limits
 from assent.objectives import (
@@ -35,8 +35,13 @@ from assent.objectives import (
 )
 from assent.run import Run
 from assent.train import invariants
-from assent.train.rollout import Rollout, Sampling, answers, collect
+from assent.train.rollout import Models, Rollout, Sampling, answers, collect
 from assent.train.sft import next_token
+
+Prompts = Sequence[PromptItem]
+Texts = Sequence[TextItem]
+
+VALIDATION = 2**40  # the step whose random numbers validation takes, always the same and no step of training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +78,20 @@ class PPOConfig:
             raise ValueError(
                 f"episodes {self.episodes}, batch {self.batch} and minibatch {self.minibatch} must divide one another"
             )
+
+    @property
+    def iterations(self) -> int:
+        """How many times a batch of prompts is answered (paper: 256,000 / 512 = 500)."""
+        return self.episodes // self.batch
+
+    @property
+    def updates(self) -> int:
+        """How many updates an iteration makes (paper: 512 / 64 = 8)."""
+        return self.batch // self.minibatch
+
+    def warmup(self, update: int) -> float:
+        """The share of the policy's learning rate at an update (C.4: from 0.1 over ten iterations)."""
+        return warmup_from(self.warmup_start, self.warmup_iterations, update // self.updates)
 
     @property
     def sampling(self) -> Sampling:
@@ -126,98 +145,64 @@ def foreseen(config: PPOConfig, value: ScalarModel, part: Experience) -> ValueTe
 
 
 def train(
-    config: PPOConfig,
-    run: Run,
-    policy: LanguageModel,
-    value: ScalarModel,
-    reward: ScalarModel,
-    prompts: Sequence[PromptItem],
-    pretraining: Sequence[TextItem] = (),
-    validation: Sequence[PromptItem] = (),
+    config: PPOConfig, run: Run, models: Models, prompts: Prompts, pretraining: Texts = (), validation: Prompts = ()
 ) -> None:
-    """PPO-ptx from `policy`, which is also the KL reference (PPO-init); exports the averaged policy."""
-    reference = policy.reference()
-    value.bias.requires_grad_(True)
-    check_start(config, policy, value, reference, reward, prompts)
-    parts, many = config.batch // config.minibatch, config.minibatch * config.pretrain_ratio
+    """PPO-ptx from `models.policy`, which is also the KL reference (PPO-init); exports the averaged policy."""
+    check_start(config, models, prompts)
+    policy, value = models.policy, models.value
     stream = Stream(prompts, config.batch, config.seed)
+    many = config.minibatch * config.pretrain_ratio
     texts = Stream(pretraining, many, config.seed + 1) if config.pretrain_coef else None
-
-    def schedule(update: int) -> float:
-        return warmup_from(config.warmup_start, config.warmup_iterations, update // parts)
-
-    actor = Learner(policy, config.policy, schedule, average_decay=config.average_decay)
+    actor = Learner(policy, config.policy, config.warmup, average_decay=config.average_decay)
     critic = Learner(value, config.value, lambda update: 1.0)
-    for step in run.steps(config.episodes // config.batch, States(policy=actor, value=critic)):
+    for step in run.steps(config.iterations, States(policy=actor, value=critic)):
         with run.phase("rollout"):
             asked = [item.prompt for item in stream[step]]
-            rollout = collect(asked, policy, value, reference, reward, config.sampling, Key(config.seed, step))
+            rollout = collect(models, asked, config.sampling, Key(config.seed, step))
         experience, measured = credit(config, rollout), Means()
         for number, part in enumerate(experience.minibatches(config.minibatch, config.seed, step)):
             with run.phase("policy"):
                 measured.add("policy", actor.backward(partial(improved, config), part))
-            if number == 0:
-                invariants.check_first_ratio(measured.means()["approx_kl/policy"], policy.machine.tolerance)
             if texts is not None:
                 with run.phase("pretraining"):
-                    text = text_batch(texts[step * parts + number])
+                    text = text_batch(texts[step * config.updates + number])
                     measured.add("pretrain", actor.backward(next_token, text, weight=config.pretrain_coef))
             with run.phase("value"):
                 measured.add("value", critic.backward(partial(foreseen, config), part))
                 critic.step()
             measured.add("", actor.step())
+        invariants.check_first_ratio(measured.seen["approx_kl/policy"][0], policy.machine.tolerance)
         if (step + 1) % config.validate_every == 0:
             with run.phase("validation"), actor.averaged():
-                measured.add("", validate(config, run, step, policy, reference, reward, validation))
+                measured.add("", validate(config, run, step, models, validation))
         run.log(step, rollout.summary() | measured.means() | {"explained_variance": experience.explained_variance})
     with actor.averaged():
-        run.results(validate(config, run, step_count(config), policy, reference, reward, validation))
+        run.results(validate(config, run, config.iterations, models, validation))
         run.export(policy.save)
     run.export(value.save, "value")
     run.finish()
 
 
-def step_count(config: PPOConfig) -> int:
-    """How many iterations a run has (paper: 256,000 / 512 = 500)."""
-    return config.episodes // config.batch
-
-
 @torch.no_grad()
-def validate(
-    config: PPOConfig,
-    run: Run,
-    step: int,
-    policy: LanguageModel,
-    reference: Reference,
-    reward: ScalarModel,
-    prompts: Sequence[PromptItem],
-) -> dict[str, float]:
+def validate(config: PPOConfig, run: Run, step: int, models: Models, prompts: Prompts) -> dict[str, float]:
     """Reward and KL on held-out prompts, with the answers put down in samples.jsonl; nothing when there are none."""
     if not prompts:
         return {}
-    sampling = config.sampling
-    sampled = policy.sample([p.prompt for p in prompts], sampling.limit, sampling.temperature, Key(config.seed, 2**40))
-    ratios = policy.logprobs(sampled, sampling.temperature) - reference.logprobs(sampled, sampling.temperature)
-    scores = reward.score(sampled)
-    run.log_samples(step, "ppo", answers(sampled, prompts, policy.text, "ppo", sampling.temperature))
+    policy, (limit, temperature) = models.policy, (config.limits.response, config.temperature)
+    sampled = policy.sample([item.prompt for item in prompts], limit, temperature, Key(config.seed, VALIDATION))
+    ratios = policy.logprobs(sampled, temperature) - models.reference.logprobs(sampled, temperature)
+    run.log_samples(step, "ppo", answers(sampled, prompts, policy.text, "ppo", temperature))
     kl = sequence_sums(ratios, sampled.lengths)
-    return {"validation/reward": float(scores.mean()), "validation/kl": float(kl.mean())}
+    return {"validation/reward": float(models.reward.score(sampled).mean()), "validation/kl": float(kl.mean())}
 
 
-def check_start(
-    config: PPOConfig,
-    policy: LanguageModel,
-    value: ScalarModel,
-    reference: Reference,
-    reward: ScalarModel,
-    prompts: Sequence[PromptItem],
-) -> None:
+def check_start(config: PPOConfig, models: Models, prompts: Prompts) -> None:
     """What must hold before the first update (design contract 6)."""
     asked = [item.prompt for item in prompts[:4]]
-    invariants.check_sampler(policy, asked, config.temperature)
-    sampled = policy.sample(asked, 8, config.temperature, Key(config.seed, 0))
-    invariants.check_reference(policy, reference, sampled)
-    invariants.check_value_start(value, reward, sampled)
+    sampled = models.policy.sample(asked, 8, config.temperature, Key(config.seed, 0))
+    invariants.check_sampler(models.policy, sampled, config.temperature)
+    invariants.check_reference(models.policy, models.reference, sampled)
+    invariants.check_value_start(models.value, models.reward, sampled)
 
 
 class Means:

@@ -5,13 +5,12 @@ demonstrations score 0 on average, and saved with the model: a reward model with
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from assent.engine.batches import RankingBatch
 from assent.engine.encode import RankingItem, TextItem, ranking_batch, text_batch
@@ -22,12 +21,12 @@ from assent.engine.text import Limits
 from assent.objectives import (
     PairNormaliser,
     RankingTerms,
-    better_pairs,
     calibration_bias,
     cosine_to,
     ranking_loss,
 )
 from assent.run import Run
+from assent.statistics import Pairs, bootstrap_interval, calibration, length_correlation, ordered_pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,36 +87,31 @@ def calibrate(reward: ScalarModel, demonstrations: Sequence[TextItem]) -> dict[s
 
 @torch.no_grad()
 def evaluate(reward: ScalarModel, rankings: Sequence[RankingItem]) -> dict[str, Any]:
-    """Pair accuracy with its interval by prompt, in all and by source."""
+    """The reward model against held-out rankings: accuracy on pairs (in all, by source), calibration, love of length.
+
+    Intervals are 95 % and draw whole rankings, whose pairs are not independent. `longer_answer` is the accuracy of
+    preferring the longer text, for comparison. Nothing when there are no rankings.
+    """
     if not rankings:
         return {}
     batch = ranking_batch(rankings)
     scores = reward.score(batch)
     terms = ranking_loss(scores, torch.cat(batch.ranks), batch.lengths)
-    right, pairs = np.array(
-        [pairs_right(*one) for one in zip(scores.split(batch.lengths.tolist()), batch.ranks, strict=True)]
-    ).T
-    sources = np.array([item.record.source or "unnamed" for item in rankings])
+    found = [one.double().numpy() for one in scores.split(batch.lengths.tolist())]
+    ranks = [one.numpy() for one in batch.ranks]
+    lengths = [[len(ids) for ids in group] for group in batch.responses]
+    pairs = ordered_pairs(found, ranks)
+    sources = np.array([item.record.source or "unnamed" for item in rankings])[pairs.ranking]
     return {
-        "loss": float(terms.loss.mean()),
-        "pair_accuracy": _accuracy(right, pairs),
-        "accuracy_by_source": [
-            {"source": str(name), **_accuracy(right[sources == name], pairs[sources == name])}
-            for name in np.unique(sources)
-        ],
+        "validation/loss": float(terms.loss.mean()),
+        "pair_accuracy": _accuracy(pairs, slice(None)),
+        "longer_answer": _accuracy(ordered_pairs(lengths, ranks), slice(None)),
+        "accuracy_by_source": [{"source": str(n), **_accuracy(pairs, sources == n)} for n in np.unique(sources)],
+        "calibration": asdict(calibration(pairs.probability, pairs.outcome)),
+        "length_correlation": asdict(length_correlation(found, lengths)),
     }
 
 
-def pairs_right(scores: Tensor, ranks: Tensor) -> tuple[float, float]:
-    """How many ordered pairs of a ranking the scores get right (a tie counts half), and how many there are."""
-    better = better_pairs(ranks)
-    difference = (scores[:, None] - scores[None, :])[better]
-    return float((difference.sign() + 1).sum() / 2), float(better.sum())
-
-
-def _accuracy(right: "np.ndarray", pairs: "np.ndarray") -> dict[str, float]:
-    """Share of pairs that are right, with a 95 % bootstrap interval over rankings, whose pairs are not independent."""
-    draws = np.random.default_rng(0).integers(0, len(pairs), (2000, len(pairs)))
-    low, high = np.quantile(right[draws].sum(1) / pairs[draws].sum(1), (0.025, 0.975))
-    estimate = right.sum() / pairs.sum()
-    return {"estimate": float(estimate), "low": float(low), "high": float(high), "pairs": float(pairs.sum())}
+def _accuracy(pairs: Pairs, chosen: Any) -> dict[str, float]:
+    interval = bootstrap_interval(pairs.outcome[chosen], pairs.ranking[chosen])
+    return {**asdict(interval), "pairs": len(pairs.outcome[chosen])}

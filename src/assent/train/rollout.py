@@ -59,27 +59,35 @@ class Rollout(TextBatch):
         }
 
 
+@dataclass(frozen=True)
+class Models:
+    """The four models of PPO: the policy and value model that learn, the reference and reward model that do not."""
+
+    policy: LanguageModel
+    value: ScalarModel
+    reference: Reference
+    reward: ScalarModel
+
+    @classmethod
+    def start(cls, policy: LanguageModel, value: ScalarModel, reward: ScalarModel) -> "Models":
+        """The reference is the policy as it is now; the value model starts as the reward model and learns its bias too."""
+        value.bias.requires_grad_(True)
+        return cls(policy, value, policy.reference(), reward)
+
+
 @torch.no_grad()
-def collect(
-    prompts: Sequence[Tokens],
-    policy: LanguageModel,
-    value: ScalarModel,
-    reference: Reference,
-    reward: ScalarModel,
-    sampling: Sampling,
-    key: Key,
-) -> Rollout:
+def collect(models: Models, prompts: Sequence[Tokens], sampling: Sampling, key: Key) -> Rollout:
     """One episode a prompt: an answer is sampled, then all four models judge it."""
     temperature = sampling.temperature
-    sampled = policy.sample(prompts, sampling.limit, temperature, key)
+    sampled = models.policy.sample(prompts, sampling.limit, temperature, key)
     return Rollout(
         prompts=sampled.prompts,
         responses=sampled.responses,
         ended=sampled.ended,
-        scores=reward.score(sampled),
-        logprobs=policy.logprobs(sampled, temperature),
-        reference_logprobs=reference.logprobs(sampled, temperature),
-        values=value.values(sampled),
+        scores=models.reward.score(sampled),
+        logprobs=models.policy.logprobs(sampled, temperature),
+        reference_logprobs=models.reference.logprobs(sampled, temperature),
+        values=models.value.values(sampled),
     )
 
 
