@@ -3,13 +3,15 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 Tokens = Int[Tensor, " tokens"]
+
+B = TypeVar("B", bound="TextBatch")
 
 PER_TOKEN = {"per_token": True}  # metadata of the fields that are flat over the response tokens of the batch
 
@@ -42,7 +44,7 @@ class TextBatch:
         """How many tokens each sequence has in all: what a micro-batch is filled by."""
         return [len(p) + len(r) for p, r in zip(self.prompts, self.responses, strict=True)]
 
-    def select(self, indices: Sequence[int]) -> Self:
+    def select(self: B, indices: Sequence[int]) -> B:
         """The batch of the sequences at `indices`, in that order."""
         lengths: list[int] = self.lengths.tolist()
 

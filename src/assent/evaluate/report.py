@@ -70,9 +70,7 @@ def report(runs: Sequence[Path], output: Path) -> Path:
     )
     environment.filters["show"] = show
     page = environment.get_template("report.html.j2").render(
-        parts=[
-            {"run": part, "charts": list(_charts(part)), "config": dict(_flat(part.info["config"]))} for part in parts
-        ],
+        parts=[_shown(part) for part in parts],
         lineage=list(_lineage(parts)),
         time=_drawn(lambda axes: _draw_time(axes, parts)) if any(_seconds(part) for part in parts) else None,
         compared=_compared(parts),
@@ -83,11 +81,15 @@ def report(runs: Sequence[Path], output: Path) -> Path:
     return output
 
 
+def _shown(part: Part) -> dict[str, Any]:
+    return {"run": part, "charts": list(_charts(part)), "config": dict(_flat(part.info["config"]))}
+
+
 def show(value: Any) -> str:
     """A value as a reader wants it: numbers to four digits, everything else as it is."""
     if isinstance(value, bool) or not isinstance(value, float):
         return "" if value is None else str(value)
-    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:.4g}"
+    return f"{value:,.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"
 
 
 # -- what lies in a run directory ----------------------------------------------------------------------------------
@@ -206,7 +208,7 @@ def _drawn(draw: Callable[[Any], None]) -> Any:
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
-    style = {"svg.fonttype": "none", "svg.hashsalt": "assent", "text.parse_math": False, "font.size": 8}
+    style: Any = {"svg.fonttype": "none", "svg.hashsalt": "assent", "text.parse_math": False, "font.size": 8}
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(4.2, 2.5), layout="constrained")
         axes = figure.subplots()

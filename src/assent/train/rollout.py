@@ -70,7 +70,7 @@ class Models:
 
     @classmethod
     def start(cls, policy: LanguageModel, value: ScalarModel, reward: ScalarModel) -> "Models":
-        """The reference is the policy as it is now; the value model starts as the reward model and learns its bias too."""
+        """The reference is the policy as it is now; the value model learns the reward model's bias too."""
         value.bias.requires_grad_(True)
         return cls(policy, value, policy.reference(), reward)
 

@@ -1,0 +1,29 @@
+"""Every test checks the shapes that signatures promise; one thread, so that tests can run side by side."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from jaxtyping import install_import_hook
+
+install_import_hook(["assent.engine", "assent.objectives", "assent.train", "assent.statistics"], "beartype.beartype")
+
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import tiny
+
+torch.set_num_threads(1)
+warnings.filterwarnings("ignore", category=DeprecationWarning)  # while packages are imported
+
+
+@pytest.fixture(scope="session")
+def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model directory: two layers, 320 tokens, freshly initialised."""
+    path = tmp_path_factory.mktemp("models") / "blank"
+    tiny.create(path)
+    return path
