@@ -1,4 +1,4 @@
-"""Every test checks the shapes that signatures promise; one thread, so that tests can run side by side."""
+"""Every test checks the shapes that signatures promise; one thread each, so that tests can run side by side."""
 
 import os
 
@@ -7,7 +7,16 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from jaxtyping import install_import_hook
 
-install_import_hook(["assent.engine", "assent.objectives", "assent.train", "assent.statistics"], "beartype.beartype")
+TYPED = [
+    "objectives",
+    "statistics",
+    "engine.batches",
+    "engine.layout",
+    "engine.logits",
+    "engine.models",
+    "train.rollout",
+]
+install_import_hook([f"assent.{name}" for name in TYPED], "beartype.beartype")
 
 import warnings
 from pathlib import Path
