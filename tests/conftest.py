@@ -7,16 +7,14 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from jaxtyping import install_import_hook
 
+ENGINE = ("batches", "layout", "logits", "models")
 TYPED = [
-    "objectives",
-    "statistics",
-    "engine.batches",
-    "engine.layout",
-    "engine.logits",
-    "engine.models",
-    "train.rollout",
+    "assent.objectives",
+    "assent.statistics",
+    "assent.train.rollout",
+    *(f"assent.engine.{name}" for name in ENGINE),
 ]
-install_import_hook([f"assent.{name}" for name in TYPED], "beartype.beartype")
+install_import_hook(TYPED, "tests.typed.check")
 
 import warnings
 from pathlib import Path

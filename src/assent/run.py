@@ -39,7 +39,7 @@ KEPT_CHECKPOINTS = 2  # the newest may be the one being written when the machine
 
 
 class State(Protocol):
-    """Everything a run needs to go on: design.md, contract 5."""
+    """Everything a run needs to go on (docs/architecture.md, contract 5)."""
 
     def save(self, directory: Path) -> None:
         """Write all state into an empty directory."""
@@ -88,25 +88,35 @@ class Run:
             return run
         directory.mkdir(parents=True, exist_ok=True)
         run._take_lock()
+        try:
+            run._claim(step, config, parents)
+        except BaseException:
+            run.__exit__()
+            raise
+        return run
+
+    def _claim(self, step: str, config: Any, parents: Mapping[str, Path]) -> None:
+        """Describe a new run, or see that what lies here is the same run."""
+        directory = self.directory
         described = {
             "step": step,
             "config": _plain(config),
             "parents": {name: {"path": str(path), "sha256": digest(path)} for name, path in parents.items()},
         }
         if (directory / "run.json").exists():
-            run._refuse_mismatch(described)
+            self._refuse_mismatch(described)
         else:
             foreign = [path.name for path in directory.iterdir() if path.name != "lock" and path.name[0] != "."]
             if foreign:
                 raise RunError(f"{directory} holds {foreign[0]} but no run.json; choose an empty directory")
             _write_json(directory / "run.json", {**described, **_circumstances(), "status": "running"})
-        return run
 
     def _take_lock(self) -> None:
         self._lock = (self.directory / "lock").open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # freed by the kernel however we die
         except OSError:
+            self._lock.close()
             raise RunError(f"{self.directory} is in use by another process; wait for it or stop it") from None
 
     def _refuse_mismatch(self, described: dict[str, Any]) -> None:

@@ -45,7 +45,8 @@ def tree(path: Path) -> ast.Module:
 
 def blocks(path: Path, language: str) -> list[str]:
     """The fenced blocks of a document in `language` ("" for plain ones)."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
+    fences = re.findall(r"^```(\w*)\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
+    return [block for name, block in fences if name == language]
 
 
 def prose(path: Path) -> str:
@@ -261,7 +262,7 @@ def test_modules_say_what_they_are(path: Path) -> None:
     assert ast.get_docstring(tree(path))
 
 
-MACHINE = re.compile("(?<![\\w.}])/(?:work|tmp|root|home)" + r"\b|\bshared" + "/|\\.library")
+MACHINE = re.compile("(?<![\\w.}])/(?:work|tmp|root|home)" + r"\b|\bshared" + "/|\\.lib" + "rary")
 WRITTEN = [
     path
     for pattern in (

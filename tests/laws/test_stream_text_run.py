@@ -108,7 +108,7 @@ def test_the_end_of_turn_is_what_the_template_writes(blank: Path) -> None:
 
 def test_the_raw_template_is_the_prompt_as_typed(blank: Path) -> None:
     text = Text.load(blank, "raw")
-    assert text.tokenizer.decode(text.prompt([Message("user", "say red")])) == "say red\n\n"
+    assert text.tokenizer.decode(text.prompt([Message("user", "say red")])) == "say red\n"
 
 
 def test_a_tokenizer_without_an_end_is_refused(blank: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-Tokens = Int[Tensor, " tokens"]
+Tokens = Int[Tensor, " _"]  # of any length: many stand side by side
 
 B = TypeVar("B", bound="TextBatch")
 

@@ -29,7 +29,7 @@ TEMPLATES = {
     # the paper's own: the prompt as it was typed, and the model goes on
     "raw": (
         "{{ bos_token or '' }}{% for message in messages %}{{ message['content'] }}"
-        "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}\n\n{% endfor %}"
+        "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{{ '\n' }}{% endfor %}"
     ),
 }
 Template = Literal["", "dialogue", "raw"]
