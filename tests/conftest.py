@@ -7,14 +7,14 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from jaxtyping import install_import_hook
 
-ENGINE = ("batches", "layout", "logits", "models")
-TYPED = [
+ENGINE = [f"assent.engine.{name}" for name in ("batches", "layout", "logits", "models")]
+TYPED = ["assent.objectives", "assent.statistics", "assent.train.rollout", *ENGINE]
     "assent.objectives",
     "assent.statistics",
     "assent.train.rollout",
     *(f"assent.engine.{name}" for name in ENGINE),
 ]
-install_import_hook(TYPED, "tests.typed.check")
+install_import_hook(TYPED, "tests.check")
 
 import warnings
 from pathlib import Path
