@@ -9,11 +9,6 @@ from jaxtyping import install_import_hook
 
 ENGINE = [f"assent.engine.{name}" for name in ("batches", "layout", "logits", "models")]
 TYPED = ["assent.objectives", "assent.statistics", "assent.train.rollout", *ENGINE]
-    "assent.objectives",
-    "assent.statistics",
-    "assent.train.rollout",
-    *(f"assent.engine.{name}" for name in ENGINE),
-]
 install_import_hook(TYPED, "tests.check")
 
 import warnings
