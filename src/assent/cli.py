@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar
 import tyro
 
 from assent import records
-from assent.data import public
+from assent.data import pretraining, prompts, public
 from assent.engine import distributed, encode
 from assent.engine.batches import Tokens
 from assent.engine.generate import Key
@@ -71,7 +71,11 @@ class Inputs:
             return ()
         loaded = public.load(paths, kind)
         self.rejected += [dataclasses.asdict(row) for row in loaded.rejected]
-        return loaded.records
+        if kind is not records.Document:
+            return loaded.records
+        kept, repeated = pretraining.unique(loaded.records)
+        self.rejected += [dataclasses.asdict(row) for row in repeated]
+        return kept
 
     def keep(self, encoded: encode.Encoded[Any]) -> list[Any]:
         """The items of an encoding."""
@@ -343,6 +347,32 @@ class Report:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Clean:
+    """Prepare prompts as the paper does: no duplicates, at most 200 a user, split by user, no personal data in train."""
+
+    data: tyro.conf.Positional[Files]
+    output: Path
+    """A new directory for train.jsonl, validation.jsonl, test.jsonl and rejected.jsonl."""
+    rules: Annotated[prompts.Rules, Flat] = prompts.Rules()
+
+    def start(self) -> None:
+        """Run the verb."""
+        if self.output.exists():
+            raise ValueError(f"--output: {self.output} exists; choose a new directory, nothing is overwritten")
+        loaded = public.load(self.data, records.Prompt)
+        cleaned = prompts.clean(loaded.records, self.rules)
+        for name, rows in cleaned.splits.items():
+            records.write(self.output / f"{name}.jsonl", rows)
+        dropped = [*loaded.rejected, *cleaned.rejected]
+        with (self.output / "rejected.jsonl").open("w") as file:
+            file.writelines(json.dumps(dataclasses.asdict(row), default=str) + "\n" for row in dropped)
+        sizes = ", ".join(f"{len(rows)} {name}" for name, rows in cleaned.splits.items())
+        print(f"{loaded.rows} rows: {sizes}, {len(dropped)} rejected")
+        for reason, count in (loaded.reasons + cleaned.reasons).most_common():
+            print(f"{count:6d}  {reason}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Import:
     """Turn other people's files into records; what cannot be read is kept aside with the reason."""
 
@@ -373,7 +403,7 @@ class Import:
 
 VERBS: dict[str, type[Any]] = {
     verb.__name__.lower(): verb
-    for verb in (Import, Pretrain, SFT, Init, Reward, Select, Crossvalidate, PPO, Sample, Chat, Report)
+    for verb in (Import, Clean, Pretrain, SFT, Init, Reward, Select, Crossvalidate, PPO, Sample, Chat, Report)
 }
 
 

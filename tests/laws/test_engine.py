@@ -316,5 +316,5 @@ def test_bf16_stays_within_what_the_machine_tolerates(blank: Path) -> None:
     machine = Machine(device="cpu", precision="bf16")
     batch = tiny.texts(20)
     exact, rounded = tiny.model(blank).logprobs(batch), LanguageModel.load(blank, machine).logprobs(batch)
-    assert float((exact - rounded).abs().mean()) < 0.02
+    assert (exact - rounded).abs().mean().item() < 0.02
     assert rounded.dtype == torch.float32

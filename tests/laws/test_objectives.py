@@ -156,7 +156,7 @@ def test_the_policy_loss_is_pessimistic(ratio: float, advantage: float, loss: fl
     new = t(math.log(ratio)).requires_grad_()
     found = clipped_policy_loss(new, t(0), t(advantage), 0.2)
     found.loss.sum().backward()
-    assert float(found.loss) == pytest.approx(loss)
+    assert found.loss.item() == pytest.approx(loss)
     assert new.grad is not None
     assert (float(new.grad) != 0) == moves
     assert float(found.clip_fraction) == float(abs(ratio - 1) > 0.2)

@@ -63,7 +63,7 @@ class RankingBatch:
 
     prompts: tuple[Tokens, ...]
     responses: tuple[tuple[Tokens, ...], ...]
-    ranks: tuple[Int[Tensor, " k"], ...]
+    ranks: tuple[Tokens, ...]
 
     def __len__(self) -> int:
         return len(self.prompts)

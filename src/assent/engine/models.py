@@ -219,7 +219,8 @@ def _load_scalar(directory: Path) -> Any:
 def _with_adapter(module: Any, lora: Lora) -> Any:
     from peft import LoraConfig, get_peft_model
 
-    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules="all-linear", exclude_modules=["score"])
+    apart = ["score"] if hasattr(module, "score") else None  # a scalar head is trained whole
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules="all-linear", exclude_modules=apart)
     with torch.random.fork_rng():
         torch.manual_seed(lora.seed)
         return get_peft_model(module, config)
