@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup demo test fast check format golden bench kill mutants clean
+.PHONY: setup test fast check format bench kill mutants clean
 setup: .venv/ready
 
 .venv/ready: requirements.lock pyproject.toml
@@ -27,3 +27,15 @@ check: setup           ## format, lint, strict types, import contract, docs test
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+mutants: setup         ## break the mathematics on purpose; the fast tests must notice every fault
+	$(BIN)/python scripts/mutate.py
+
+kill: setup            ## kill the three steps at ten random moments each; the bytes must agree
+	$(BIN)/python scripts/kill.py --times 10
+
+bench: setup           ## speed of the engine against transformers doing the same, as ratios
+	$(BIN)/python bench/engine.py
+
+clean:                 ## everything that was set up
+	rm -rf .venv build dist src/*.egg-info

@@ -71,9 +71,11 @@ class Inputs:
             return ()
         loaded = public.load(paths, kind)
         self.rejected += [dataclasses.asdict(row) for row in loaded.rejected]
-        if kind is not records.Document:
-            return loaded.records
-        kept, repeated = pretraining.unique(loaded.records)
+        return loaded.records
+
+    def texts(self, paths: Files) -> tuple[records.Document, ...]:
+        """The documents of files, each of them once."""
+        kept, repeated = pretraining.unique(self.read(paths, records.Document))
         self.rejected += [dataclasses.asdict(row) for row in repeated]
         return kept
 
@@ -95,7 +97,7 @@ class Pretrain(Common):
     def start(self) -> None:
         """Run the verb."""
         inputs = Inputs()
-        rows = inputs.read(self.text, records.Document)
+        rows = inputs.texts(self.text)
         with self.open("pretrain", self.config, {"text": self.text, "validation_text": self.validation_text}) as run:
             blank = run.directory / "blank"
             if not blank.exists():
@@ -103,7 +105,7 @@ class Pretrain(Common):
             distributed.barrier()
             model = LanguageModel.load(blank, self.machine)
             items = encode.documents(model.text, rows, self.config.limits.context)
-            held_out = inputs.read(self.validation_text, records.Document)
+            held_out = inputs.texts(self.validation_text)
             run.reject(inputs.rejected)
             validation = encode.documents(model.text, held_out, self.config.limits.context)
             sft.train(self.config, run, model, items, validation=validation)
@@ -135,7 +137,7 @@ class SFT(Common):
                 inputs.keep(encode.demonstrations(model.text, inputs.read(files, records.Demonstration), limits))
                 for files in (self.data, self.validation)
             ]
-            texts = encode.documents(model.text, inputs.read(self.pretraining, records.Document), limits.context)
+            texts = encode.documents(model.text, inputs.texts(self.pretraining), limits.context)
             run.reject(inputs.rejected)
             sft.train(self.config, run, model, items[0], texts, items[1])
 
@@ -235,7 +237,7 @@ class PPO(Common):
                 inputs.keep(encode.prompts(policy.text, inputs.read(files, records.Prompt), limits))
                 for files in (self.prompts, self.validation)
             )
-            texts = encode.documents(policy.text, inputs.read(self.pretraining, records.Document), limits.context)
+            texts = encode.documents(policy.text, inputs.texts(self.pretraining), limits.context)
             run.reject(inputs.rejected)
             models = Models.start(policy, value, judge)
             ppo.train(self.config, run, models, asked, texts, held_out[: self.validation_prompts])
@@ -348,7 +350,7 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class Clean:
-    """Prepare prompts as the paper does: no duplicates, at most 200 a user, split by user, no personal data in train."""
+    """Prepare prompts as the paper does: no duplicates, a cap a user, split by user, no personal data in train."""
 
     data: tyro.conf.Positional[Files]
     output: Path

@@ -65,7 +65,7 @@ def _has_address(text: str) -> bool:
     """A public internet address; private, loopback and documentation ranges name nobody."""
     for found in _ADDRESS.finditer(text):
         try:
-            if ipaddress.ip_address(found[0]).is_global:
+            if ipaddress.ip_address(found[0]).is_global and len(re.findall(r"\w+", found[0])) > 2:  # not "10::"
                 return True
         except ValueError:
             continue
