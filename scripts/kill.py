@@ -23,6 +23,7 @@ def words(verb: str, data: Path, run: Path, *more: str) -> list[str]:
     """The command line of a step on the data that `tests.tiny.write` wrote."""
     d = {name: str(data / f"{name}.jsonl") for name in ("prompts", "demonstrations", "rankings", "text")}
     judge = ["--data", d["rankings"], "--demonstrations", d["demonstrations"], "--validation", d["rankings"]]
+    asked = ["--prompts", d["prompts"], "--pretraining", d["text"], "--validation", d["prompts"]]
     base, init = str(data / "pretrain" / "model"), str(data / "init" / "model")
     flags = {
         "pretrain": ["--text", d["text"]],
@@ -30,8 +31,7 @@ def words(verb: str, data: Path, run: Path, *more: str) -> list[str]:
         "init": ["--model", base, "--data", d["demonstrations"], "--pretraining", d["text"]],
         "reward": ["--model", str(data / "sft" / "model"), *judge],
         "crossvalidate": ["--model", str(data / "sft" / "model"), *judge],
-        "ppo": ["--model", init, "--reward", str(data / "reward" / "model"), "--prompts", d["prompts"]]
-        + ["--pretraining", d["text"], "--validation", d["prompts"]],
+        "ppo": ["--model", init, "--reward", str(data / "reward" / "model"), *asked],
     }
     config = ["--config", "tests.tiny:recipe", "--save-every", "3"]
     return [verb, *config, *flags[verb], "--run", str(run), *MACHINE, *more]
@@ -86,7 +86,7 @@ def survives(verb: str, data: Path, runs: Path, times: int, seed: int) -> int:
 def start(arguments: list[str]) -> "subprocess.Popen[bytes]":
     """A step in a process of its own."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "scripts.kill", "--run", *arguments]
+    command = [sys.executable, "-m", "scripts.kill", "step", *arguments]
     return subprocess.Popen(command, cwd=ROOT, env=environment)
 
 
@@ -117,7 +117,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--run"]:  # one step, as the command line runs it
+    if sys.argv[1:2] == ["step"]:  # one step, as the command line runs it
         call(sys.argv[2:])
     else:
         main()

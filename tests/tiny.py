@@ -89,12 +89,13 @@ def recipe() -> Recipe:
     """The sandbox, smaller and faster."""
     large = sandbox()
     fast = {"batch": 8, "limits": LIMITS, "optimiser": Optimiser(learning_rate=1e-2)}
+    slow = {"batch": 2, "optimiser": Optimiser(learning_rate=4e-3)}
     return replace(
         large,
         shape=SHAPE,
-        pretrain=replace(large.pretrain, epochs=6, warmup_steps=2, **fast),
-        sft=replace(large.sft, epochs=16, residual_dropout=0.05, **fast),
-        init=replace(large.init, epochs=8, **fast),
+        pretrain=replace(large.pretrain, epochs=60, warmup_steps=4, **fast),
+        sft=replace(large.sft, epochs=60, residual_dropout=0.05, **(fast | slow)),
+        init=replace(large.init, epochs=60, **(fast | slow)),
         reward=replace(large.reward, epochs=3, batch=6, limits=LIMITS, optimiser=Optimiser(learning_rate=3e-3)),
         ppo=replace(
             large.ppo,
@@ -104,7 +105,7 @@ def recipe() -> Recipe:
             pretrain_ratio=1,
             pretrain_coef=0.5,
             warmup_iterations=1,
-            policy=Optimiser(learning_rate=5e-3, epsilon=1e-5),
+            policy=Optimiser(learning_rate=1.5e-3, epsilon=1e-5),
             value=Optimiser(learning_rate=5e-3, epsilon=1e-5),
             average_decay=0.8,
             limits=LIMITS,

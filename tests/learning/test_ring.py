@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from scripts import kill
 from tests import tiny
 
-from assent import cli, records
+from assent import records
 from assent.engine import encode
 from assent.engine.generate import Key
 from assent.evaluate.report import report
@@ -97,7 +97,7 @@ def test_the_averaged_policy_is_exported_and_transformers_loads_it(ring: Path) -
 
 def test_the_other_verbs(ring: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = [*MACHINE, "--limits.prompt", "24", "--limits.response", "6", "--limits.context", "32"]
-    epochs = [str(ring / "sft" / "epochs" / n) for n in ("1", "16")]
+    epochs = [str(ring / "sft" / "epochs" / n) for n in ("1", "60")]
     judge = ["--reward", str(ring / "reward" / "model"), "--prompts", str(ring / "prompts.jsonl")]
     run(["select", "--models", *epochs, *judge, "--run", str(tmp_path / "select"), *small])
     assert results(tmp_path / "select")["chosen"] in epochs
@@ -182,11 +182,9 @@ def test_a_run_that_was_killed_ends_in_the_same_bytes(ring: Path, tmp_path: Path
 
 @pytest.mark.parametrize("verb", ["sft", "reward", "ppo"])
 def test_two_processes_do_the_same_sums(ring: Path, verb: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    words = kill.words(verb, ring, tmp_path / verb)
-    done = subprocess.run(
-        [*command, "-m", "scripts.kill", "--run", *words], cwd=kill.ROOT, capture_output=True, text=True
-    )
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--"]
+    command = [*torchrun, "scripts.kill", "step", *kill.words(verb, ring, tmp_path / verb)]
+    done = subprocess.run(command, cwd=kill.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     ours, theirs = (load_file(run / verb / "model" / "model.safetensors") for run in (ring, tmp_path))
     first = (logged(run / verb, "gradient_norm/total")[0] for run in (ring, tmp_path))
@@ -197,7 +195,7 @@ def test_two_processes_do_the_same_sums(ring: Path, verb: str, tmp_path: Path) -
 
 def test_ppo_with_adapters(ring: Path, tmp_path: Path) -> None:
     """The reference is the policy with its adapter off: the KL starts at 0, and the reward rises."""
-    kill.assent("ppo", ring, tmp_path / "ppo", "--lora.rank", "8", "--config.policy.learning-rate", "0.02")
+    kill.assent("ppo", ring, tmp_path / "ppo", "--lora.rank", "8", "--policy.learning-rate", "0.02")
     reward, kl = (logged(tmp_path / "ppo", name) for name in ("reward", "kl"))
     assert abs(kl[0]) < 1e-3 < abs(kl[-1])
     assert sum(reward[-3:]) / 3 > sum(reward[:2]) / 2
@@ -208,17 +206,13 @@ def test_ppo_with_adapters(ring: Path, tmp_path: Path) -> None:
 
 
 def test_the_report_shows_all_of_it_and_needs_nothing_else(ring: Path, tmp_path: Path) -> None:
-    page = report(
-        [ring / name for name in ("pretrain", "sft", "init", "reward", "ppo")], tmp_path / "r.html"
-    ).read_text()
+    runs = [ring / name for name in ("pretrain", "sft", "init", "reward", "ppo")]
+    page = report(runs, tmp_path / "r.html").read_text()
     for words in ("reward against KL", "gradient norms of both parts", "say red", "Time and memory", "pair_accuracy"):
         assert words in page
-    assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "")
-    assert "src=" not in page
-    assert (
-        page
-        == report([ring / n for n in ("pretrain", "sft", "init", "reward", "ppo")], tmp_path / "s.html").read_text()
-    )
+    for fetched in ("src=", "<link", "@import", "url(http"):
+        assert fetched not in page
+    assert page == report(runs, tmp_path / "s.html").read_text()
 
 
 def test_the_report_of_a_broken_run_says_what_is_broken_and_escapes_what_models_write(tmp_path: Path) -> None:
@@ -233,13 +227,8 @@ def test_the_report_of_a_broken_run_says_what_is_broken_and_escapes_what_models_
     page = report([run.directory], tmp_path / "r.html").read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
-    for words in (
-        "not finished",
-        "metrics.jsonl: 1 lines cannot be read",
-        "the response has N tokens",
-        "cut at the limit",
-    ):
+    broken = "metrics.jsonl: 1 lines cannot be read"
+    for words in ("not finished", broken, "the response has N tokens", "cut at the limit"):
         assert words in page
     with pytest.raises(RunError, match="not a run directory"):
         report([tmp_path], tmp_path / "r.html")
-    assert cli.VERBS["report"]

@@ -1,0 +1,123 @@
+"""Break the mathematics and the bookkeeping on purpose, one fault at a time; the fast tests must notice every one.
+
+python scripts/mutate.py            all mutants
+python scripts/mutate.py advantage  those whose description holds a word
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+
+
+class Mutant(NamedTuple):
+    """A fault: in `file`, `old`, which stands there once, becomes `new`."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+
+
+O, R, P, G = "objectives.py", "train/rollout.py", "train/ppo.py", "engine/generate.py"
+L, T, M, E = "engine/learner.py", "engine/layout.py", "engine/models.py", "engine/logits.py"
+
+MUTANTS = (
+    Mutant("ties make pairs", O, "ranks[:, None] < ranks[None, :]", "ranks[:, None] <= ranks[None, :]"),
+    Mutant("best and worst swapped", O, "ranks[:, None] < ranks[None, :]", "ranks[:, None] > ranks[None, :]"),
+    Mutant("ranking loss summed over pairs", O, "-logsigmoid(difference).sum() / count", "-logsigmoid(difference).sum()"),
+    Mutant("ranking loss without its sign", O, "-logsigmoid(difference).sum()", "logsigmoid(difference).sum()"),
+    Mutant("normalisers swapped", O, 'pairs if normaliser == "pairs"', 'pairs if normaliser != "pairs"'),
+    Mutant("an equal score counts as wrong", O, "(difference.sign() + 1).mean() / 2", "(difference > 0).double().mean()"),
+    Mutant("calibration with the wrong sign", O, "return -demonstration_scores.mean()", "return demonstration_scores.mean()"),
+    Mutant("KL rewarded", O, "rewards = -kl_coef *", "rewards = kl_coef *"),
+    Mutant("KL the other way round", O, "(logprobs - reference_logprobs)\n", "(reference_logprobs - logprobs)\n"),
+    Mutant("score one token early", O, "lengths.cumsum(0) - 1, scores", "lengths.cumsum(0) - 2, scores"),
+    Mutant("score at the first token", O, "lengths.cumsum(0) - 1, scores", "lengths.cumsum(0) - lengths, scores"),
+    Mutant("advantage leaks over the end", O, "* inside[:, t]", "* 1"),
+    Mutant("advantage decays twice", O, "trace_decay * following_advantage", "trace_decay**2 * following_advantage"),
+    Mutant("next value forgotten", O, "reward[:, t] + following_value - value", "reward[:, t] - value"),
+    Mutant("returns without values", O, "returns=advantages + values", "returns=advantages"),
+    Mutant("advantages not centred", O, "(values - values.mean()) *", "values *"),
+    Mutant("advantages over the standard deviation twice", O, "torch.rsqrt(values.var(", "torch.reciprocal(values.var("),
+    Mutant("optimistic policy loss", O, "loss = torch.maximum(-advantages", "loss = torch.minimum(-advantages"),
+    Mutant("ratio upside down", O, "log_ratio = logprobs - behaviour_logprobs", "log_ratio = behaviour_logprobs - logprobs"),
+    Mutant("one-sided clip", O, "clamp(1 - clip, 1 + clip)", "clamp(0, 1 + clip)"),
+    Mutant("optimistic value loss", O, "torch.maximum(free_error", "torch.minimum(free_error"),
+    Mutant("value loss not halved", O, "held_error) / 2, clip", "held_error), clip"),
+    Mutant("value held around the return", O, "held = old_values +", "held = returns +"),
+    Mutant("cosine falls to 0", O, "return final + (1 - final) *", "return (1 - final) *"),
+    Mutant("warm-up one step ahead", O, "(1 - start) * iteration / iterations", "(1 - start) * (iteration + 1) / iterations"),
+    Mutant("average and weights swapped", O, "torch.lerp(average, weights, 1 - decay)", "torch.lerp(average, weights, decay)"),
+    Mutant("rollout scored at another temperature", R, "logprobs=models.policy.logprobs(sampled, temperature)", "logprobs=models.policy.logprobs(sampled)"),
+    Mutant("the sampler's log-probabilities kept", R, "logprobs=models.policy.logprobs(sampled, temperature)", "logprobs=sampled.logprobs * 1.01"),
+    Mutant("values are of the reward model's trunk", R, "values=models.value.values(sampled)", "values=models.value.values(sampled) * 0"),
+    Mutant("cut-off responses called ended", R, '1 - sum(self.ended) / len(self.ended)', 'sum(self.ended) / len(self.ended)'),
+    Mutant("KL per token", R, "sequence_sums(self.logprobs - self.reference_logprobs, self.lengths)", "sequence_sums(self.logprobs - self.reference_logprobs, self.lengths) / self.lengths"),
+    Mutant("the penalty for no end goes to those that ended", P, "[not ended for ended in rollout.ended]", "[ended for ended in rollout.ended]"),
+    Mutant("penalty added", P, "rollout.scores - config.missing", "rollout.scores + config.missing"),
+    Mutant("advantages standardised over nothing", P, "advantages=standardise(part.advantages)", "advantages=part.advantages"),
+    Mutant("minibatches not shuffled", P, "order = permutation(len(self), *key)", "order = list(range(len(self)))"),
+    Mutant("warm-up counts updates", P, "update // self.updates)", "update)"),
+    Mutant("the end token is never noticed", G, "if token == self.end or len(draw.ids)", "if len(draw.ids)"),
+    Mutant("a response one token too long", G, "len(draw.ids) == self.limit", "len(draw.ids) == self.limit + 1"),
+    Mutant("random numbers of the slot, not the sequence", G, "uniforms(self.key, self.sequence[window]", "uniforms(self.key, np.arange(len(slots))"),
+    Mutant("random numbers without a position", G, "self.place[window] + 1)", "self.place[window] * 0)"),
+    Mutant("temperature multiplies", G, "(logits / temperature).log_softmax(-1)\n        cum", "(logits * temperature).log_softmax(-1)\n        cum"),
+    Mutant("each micro-batch its own mean", L, "terms.loss.sum().backward()", "terms.loss.mean().backward()"),
+    Mutant("the pretraining gradient unweighted", L, "gradient.mul_(weight / count)", "gradient.mul_(1 / count)"),
+    Mutant("the second part replaces the first", L, "self._merged[name] = self._merged[name] + gradient", "self._merged[name] = gradient"),
+    Mutant("gradients never clipped", L, "min(1.0, self.config.clip / (norm + 1e-6))", "1.0"),
+    Mutant("positions start again in a branch", T, "torch.arange(width, width + length)", "torch.arange(length)"),
+    Mutant("responses predicted by themselves", T, "torch.arange(first, first + length - 1)", "torch.arange(first + 1, first + length)"),
+    Mutant("scores at the first token of a branch", T, "lasts.append(first + length - 1)", "lasts.append(first)"),
+    Mutant("values after the token", M, "self.forward.states_before(part.prompts, part.responses))", "self.forward.states_before(part.prompts, part.responses).roll(-1, 0))"),
+    Mutant("bias forgotten", M, "@ weight[0] + self.bias", "@ weight[0]"),
+    Mutant("a piece of the vocabulary left out", E, "range(0, len(weight), width)", "range(0, max(1, len(weight) - width), width)"),
+)  # fmt: skip
+
+TESTS = ("tests/laws/test_objectives.py", "tests/laws/test_rollout.py", "tests/laws/test_engine.py")
+
+
+def caught(mutant: Mutant) -> bool:
+    """Whether some test fails on the code with the fault in it."""
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = Path(temporary)
+        for folder in ("src", "tests"):
+            shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        shutil.copy(ROOT / "pyproject.toml", copy)
+        path = copy / "src" / "assent" / mutant.file
+        text = path.read_text()
+        if text.count(mutant.old) != 1:
+            raise SystemExit(f"{mutant.what}: {mutant.old!r} stands {text.count(mutant.old)} times in {mutant.file}")
+        path.write_text(text.replace(mutant.old, mutant.new))
+        environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "pytest", "-x", "-p", "no:xdist", *TESTS]
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
+        if done.returncode not in (0, 1):  # 1: a test failed; anything else says nothing about the fault
+            raise SystemExit(f"{mutant.what}: pytest could not run\n{done.stdout[-2000:]}")
+        failed = [line.removeprefix("FAILED ") for line in done.stdout.splitlines() if line.startswith("FAILED")]
+        print(
+            f"{'caught' if failed else 'MISSED':7s} {mutant.file:20s} {mutant.what:48s} {failed[0][:70] if failed else ''}",
+            flush=True,
+        )
+        return bool(failed)
+
+
+def main() -> None:
+    """Entry point."""
+    chosen = [mutant for mutant in MUTANTS if all(word in mutant.what for word in sys.argv[1:])]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(caught, chosen))
+    print(f"{sum(found)} of {len(found)} mutants caught")
+    sys.exit(not all(found))
+
+
+if __name__ == "__main__":
+    main()
