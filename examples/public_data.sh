@@ -7,7 +7,7 @@ text=$data/pretrain/pretrain_train.jsonl.gz
 demonstrations=$data/demonstrations/demos_human_train.jsonl.gz
 rankings="$data/preferences/hh_train.jsonl.gz $data/preferences/kwise_oasst_human.jsonl.gz"
 rankings="$rankings $data/preferences/kwise_alpacaeval_train.jsonl.gz"
-small="--recipe sandbox"
+small="--recipe small"
 
 assent pretrain $small --text "$text" --validation-text "$data/pretrain/pretrain_valid.jsonl.gz" --run "$runs/base"
 assent sft $small --model "$runs/base/model" --data "$demonstrations" \
@@ -21,7 +21,7 @@ assent ppo $small --model "$runs/init/model" --reward "$runs/reward/model" --pre
   --prompts "$data/prompts/rl_prompts_train.jsonl.gz" --validation "$data/prompts/rl_prompts_test.jsonl.gz" \
   --run "$runs/ppo"
 for name in base sft init ppo; do
-  assent sample --model "$runs/$name/model" --name "$name" --prompts "$data/prompts/rl_prompts_test.jsonl.gz" --count 16 \
-    --limits.prompt 320 --limits.response 48 --limits.context 448 --run "$runs/sample-$name"
+  assent sample --model "$runs/$name/model" --name "$name" --prompts "$data/prompts/rl_prompts_test.jsonl.gz" --answering.count 16 \
+    --answering.limits.response 48 --run "$runs/sample-$name"
 done
 assent report "$runs"/{base,sft,init,reward,ppo} "$runs"/sample-{base,sft,init,ppo} --output "$runs/report.html"

@@ -12,7 +12,7 @@ from assent.engine.learner import Optimiser
 from assent.engine.machine import Machine
 from assent.engine.models import LanguageModel
 from assent.engine.text import Limits
-from assent.recipes import Recipe, sandbox
+from assent.recipes import Recipe, small
 from assent.train import pretrain
 
 MACHINE = Machine(device="cpu", precision="fp32", tokens=192, cache_tokens=512)
@@ -86,16 +86,16 @@ def write(directory: Path) -> dict[str, Path]:
 
 
 def recipe() -> Recipe:
-    """The sandbox, smaller and faster."""
-    large = sandbox()
+    """The small recipe, smaller and faster."""
+    large = small()
     fast = {"batch": 8, "limits": LIMITS, "optimiser": Optimiser(learning_rate=1e-2)}
-    slow = {"batch": 2, "optimiser": Optimiser(learning_rate=4e-3)}
+    slow = {"batch": 6, "optimiser": Optimiser(learning_rate=6e-3)}
     return replace(
         large,
         shape=SHAPE,
         pretrain=replace(large.pretrain, epochs=60, warmup_steps=4, **fast),
-        sft=replace(large.sft, epochs=60, residual_dropout=0.05, **(fast | slow)),
-        init=replace(large.init, epochs=60, **(fast | slow)),
+        sft=replace(large.sft, epochs=150, residual_dropout=0.05, **(fast | slow)),
+        init=replace(large.init, epochs=150, **(fast | slow)),
         reward=replace(large.reward, epochs=3, batch=6, limits=LIMITS, optimiser=Optimiser(learning_rate=3e-3)),
         ppo=replace(
             large.ppo,

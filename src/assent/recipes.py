@@ -1,7 +1,7 @@
 """Complete named configurations. A recipe is a function that returns whole configs; the command line overrides few.
 
 `paper_1b`, `paper_6b`, `paper_175b` are the paper's numbers (appendix C); the last is documentation: nobody has run
-it with this code. `sandbox` is for models of a few million parameters from scratch on a laptop.
+it with this code. `small` is for models of a few million parameters from scratch on a laptop.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class Recipe:
 def paper_1b() -> Recipe:
     """The 1.3B models of the paper; the reward and value models are 6B there."""
     init = SFTConfig(epochs=2, optimiser=Optimiser(learning_rate=5e-6), residual_dropout=0.0, pretrain_fraction=0.1)
-    return Recipe(pretrain=sandbox().pretrain, sft=SFTConfig(), init=init, reward=RewardConfig(), ppo=PPOConfig())
+    return Recipe(pretrain=small().pretrain, sft=SFTConfig(), init=init, reward=RewardConfig(), ppo=PPOConfig())
 
 
 def paper_6b() -> Recipe:
@@ -54,13 +54,13 @@ def paper_175b() -> Recipe:
     )
 
 
-def sandbox() -> Recipe:
+def small() -> Recipe:
     """Small models from scratch: larger learning rates, shorter texts, fewer episodes; the ratios are the paper's."""
     limits = Limits(prompt=320, response=128, context=448)
     tuned = SFTConfig(epochs=3, batch=16, optimiser=Optimiser(learning_rate=5e-4), residual_dropout=0.1, limits=limits)
     return Recipe(
         pretrain=replace(
-            tuned, epochs=4, optimiser=Optimiser(learning_rate=2e-3), residual_dropout=0.0, warmup_steps=50
+            tuned, epochs=2, optimiser=Optimiser(learning_rate=2e-3), residual_dropout=0.0, warmup_steps=50
         ),
         sft=tuned,
         init=replace(tuned, epochs=2, residual_dropout=0.0, pretrain_fraction=0.1),
@@ -82,4 +82,9 @@ def sandbox() -> Recipe:
     )
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {f.__name__: f for f in (sandbox, paper_1b, paper_6b, paper_175b)}
+def sandbox() -> Recipe:
+    """The world of simulated labelers: the small recipe until that world is here."""
+    return small()
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {f.__name__: f for f in (small, sandbox, paper_1b, paper_6b, paper_175b)}

@@ -220,6 +220,11 @@ class Run:
         peak = {"memory/peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
         self._append("metrics.jsonl", [{"step": step, **metrics, **seconds, **peak}])
 
+    def metrics(self) -> list[dict[str, Any]]:
+        """What was logged so far."""
+        path = self.directory / "metrics.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
     def log_samples(self, step: int, policy: str, samples: Iterable[records.Samples]) -> None:
         """Append samples of the model named `policy` to samples.jsonl."""
         rows = [{"step": step, "policy": policy, **records.to_json(sample)} for sample in samples]

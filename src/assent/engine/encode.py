@@ -4,7 +4,6 @@ The paper filters at training time (appendix A, tables 9 to 11 show raw lengths 
 stay whole and another limit needs no new data.
 """
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -120,7 +119,17 @@ def fitting(limits: Limits, positions: int | None) -> Limits:
         raise ValueError(
             f"limits.context is {limits.context} tokens and the model has {positions} positions; lower limits.context"
         )
-    return dataclasses.replace(limits)
+    return limits
+
+
+def within(limits: Limits, positions: int | None) -> Limits:
+    """The limits brought down to a model's positions: for sampling, where the user has not asked for a length.
+
+    The answer keeps at most half of the positions, so that something is left for the prompt.
+    """
+    context = min(limits.context, positions or limits.context)
+    response = min(limits.response, max(1, context // 2))
+    return Limits(prompt=min(limits.prompt, context - response), response=response, context=context)
 
 
 def _too_long(what: str, length: int, limit: int) -> str:

@@ -8,7 +8,7 @@ layout, safetensors only, and code from a model directory is never run.
 import contextlib
 import copy
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,11 @@ class Model:
         self.module = module.to(machine.torch_device).eval()
         self.forward: Forward = choose(self.module, machine, _warn)
         self.adapter: Any = _with_adapter(self.module, lora) if lora.rank else None
+
+    @property
+    def positions(self) -> int | None:
+        """How many tokens the model can read, None when its configuration names no bound."""
+        return getattr(self.module.config, "max_position_embeddings", None)
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """What is trained, by name."""
@@ -228,13 +233,3 @@ def _with_adapter(module: Any, lora: Lora) -> Any:
 
 def _warn(message: str) -> None:
     warnings.warn(message, stacklevel=4)
-
-
-def count_parameters(model: Model) -> int:
-    """How many weights a model has, trained or not."""
-    return sum(parameter.numel() for parameter in model.module.parameters())
-
-
-def texts(sampled: Sampled, text: Text) -> Iterator[str]:
-    """The sampled responses as text."""
-    return (text.decode(ids) for ids in sampled.responses)

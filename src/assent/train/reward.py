@@ -112,6 +112,11 @@ def evaluate(reward: ScalarModel, rankings: Sequence[RankingItem]) -> dict[str, 
     }
 
 
+def accuracy(reward: ScalarModel, rankings: Sequence[RankingItem]) -> float:
+    """The share of pairs on which the reward model and the labeler agree."""
+    return evaluate(reward, rankings)["pair_accuracy"]["estimate"]
+
+
 def _accuracy(pairs: Pairs, chosen: Any) -> dict[str, float]:
     interval = bootstrap_interval(pairs.outcome[chosen], pairs.ranking[chosen])
     return {**asdict(interval), "pairs": len(pairs.outcome[chosen])}
