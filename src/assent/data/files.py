@@ -7,21 +7,27 @@ means is not known here: see `layouts`. A row that cannot be read is a `Broken`,
 import csv
 import gzip
 import json
+import re
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from assent.records import RecordError
 
 SEPARATOR = "<|endoftext|>"  # a line of its own between the documents of a text file
+DEEPEST = 100  # levels of nesting: what is deeper could be read, but hardly be written again
 
 NOT_UTF8 = "holds bytes that are not UTF-8, or half of a surrogate pair; convert the file to UTF-8"
+TOO_DEEP = f"nested more than {DEEPEST} levels deep; flatten it or leave it out"
 
-# cells of a CSV that hold JSON: lists and numbers; the others are texts, even where they look like JSON
+# cells of a CSV that hold JSON: lists and numbers, and turns; the others are texts, even where they look like JSON
 _LISTS = ("messages", "conversations", "responses", "completions", "ranks", "scores", "models", "history")
 _PARSED = (*_LISTS, "score", "rank", "seconds")
+_TURNS = ("prompt", "chosen", "rejected", "completion")
+_A_TURN = re.compile(r'\[\s*\{\s*"(?:role|from|content|value)"\s*:')
 _MARKERS = ("state.json", "dataset_info.json", "dataset_dict.json")
 
 
@@ -54,6 +60,8 @@ def rows(path: Path) -> Iterator[Row | Broken]:
         yield from reader(path)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise RecordError(f"{path}: the gzip stream is broken ({error}); fetch or compress the file again") from None
+    except RecursionError:
+        raise RecordError(f"{path}: {TOO_DEEP}") from None
 
 
 def _reader(path: Path) -> Callable[[Path], Iterator[Row | Broken]]:
@@ -61,10 +69,10 @@ def _reader(path: Path) -> Callable[[Path], Iterator[Row | Broken]]:
     if suffixes[-1:] == [".gz"] and suffixes[-2:-1] != [".parquet"]:
         suffixes.pop()
     ending = suffixes[-1] if suffixes else ""
-    if ending not in _READERS:
-        known = ", ".join(_READERS)
+    if ending not in READERS:
+        known = ", ".join(READERS)
         raise RecordError(f"{path}: the ending {ending!r} is not known; known are {known}, all but .parquet also .gz")
-    return _READERS[ending]
+    return READERS[ending]
 
 
 def _open(path: Path, newline: str | None = None) -> IO[str]:
@@ -86,11 +94,28 @@ def _escaped(text: str) -> str:
 
 
 def _row(line: int, value: Any) -> Row | Broken:
-    """A parsed value as a row, if it is an object whose texts can be written again."""
+    """A parsed value as a row, if it is an object that can be written again."""
+    written = json.dumps(value, ensure_ascii=False, default=str)
+    if _is_deep(value):
+        return Broken(line, TOO_DEEP, _escaped(written))
+    if not _is_text(written):
+        return Broken(line, NOT_UTF8, _escaped(written))
     if not isinstance(value, Mapping):
         return Broken(line, f"an object was expected, not {type(value).__name__}; write one JSON object a row", value)
-    written = json.dumps(value, ensure_ascii=False, default=str)
-    return Row(line, value) if _is_text(written) else Broken(line, NOT_UTF8, _escaped(written))
+    return Row(line, value)
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [child for item in level for child in _children(item)]
+    return any(isinstance(item, Mapping | list | tuple) for item in level)
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return cast(Mapping[str, Any], value).values()
+    return cast(Iterable[Any], value) if isinstance(value, list | tuple) else ()
 
 
 # -- lines and JSON ------------------------------------------------------------------------------------------------
@@ -110,11 +135,13 @@ def _json_lines(lines: Iterable[str]) -> Iterator[Row | Broken]:
             continue
         try:
             value = json.loads(line)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             yield Broken(number, f"not JSON ({error}); write one JSON object a line", line.rstrip("\n"))
+        except RecursionError:
+            yield Broken(number, TOO_DEEP, line.rstrip("\n"))
         else:
-            # without an escape there can be no lone surrogate, and the check would double the time of a big file
-            plain = isinstance(value, Mapping) and "\\u" not in line
+            # without an escape there can be no lone surrogate, and the checks would double the time of a big file
+            plain = isinstance(value, Mapping) and "\\u" not in line and line.count("[") + line.count("{") <= DEEPEST
             yield Row(number, value) if plain else _row(number, value)
 
 
@@ -123,7 +150,7 @@ def _json(path: Path) -> Iterator[Row | Broken]:
         text = file.read()
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":  # JSON lines under the name .json
             yield from _json_lines(text.split("\n"))
             return
@@ -138,35 +165,75 @@ def _json(path: Path) -> Iterator[Row | Broken]:
 # -- tables --------------------------------------------------------------------------------------------------------
 
 
+class _Lines:
+    """The lines of a file, which can be given back to be read again."""
+
+    def __init__(self, file: Iterator[str]) -> None:
+        self.file = file
+        self.number = 0
+        self.taken: list[str] = []
+        self._again = deque[str]()
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self.file)
+        self.taken.append(line)
+        self.number += 1
+        return line
+
+    def give_back(self, count: int) -> None:
+        self._again.extendleft(reversed(self.taken[count:]))
+        self.number -= len(self.taken) - count
+        self.taken = self.taken[:count]
+
+
 def _csv(path: Path) -> Iterator[Row | Broken]:
     csv.field_size_limit(2**31 - 1)  # a response may be longer than the 128 KiB that csv allows by default
     with _open(path, newline="") as file:
-        reader = csv.reader(file, strict=True)  # strict: an open quote must not swallow the rest of the file
-        header = next(reader, [])
+        lines = _Lines(iter(file))
+        header = _header(path, lines)
         while True:
-            line = reader.line_num + 1
+            lines.taken = []
+            start = lines.number + 1
             try:
-                cells = next(reader)
+                cells = next(csv.reader(lines, strict=True))  # strict: an open quote must not swallow the file unseen
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Broken(line, f"not CSV ({error}); quote the cells that hold quotes, commas or line ends", None)
+                lines.give_back(1)  # the rows after this line may be whole
+                raw = _escaped(lines.taken[0].rstrip("\r\n"))
+                yield Broken(start, f"not CSV ({error}); quote the cells that hold quotes, commas or line ends", raw)
                 continue
             if cells:
-                yield _csv_row(line, header, cells)
+                yield _csv_row(start, header, cells)
+
+
+def _header(path: Path, lines: _Lines) -> list[str]:
+    try:
+        header = next(csv.reader(lines, strict=True), [])
+    except csv.Error as error:
+        raise RecordError(f"{path}: the header is not CSV ({error}); quote its names") from None
+    if repeated := [name for name in header if header.count(name) > 1]:
+        raise RecordError(f"{path}: the header names {repeated[0]!r} twice; rename one of the columns")
+    if len(header) == 1 and (wrong := next((mark for mark in ";\t" if mark in header[0]), "")):
+        raise RecordError(f"{path}: the columns are separated by {wrong!r}; write the file with commas")
+    return header
 
 
 def _csv_row(line: int, header: list[str], cells: list[str]) -> Row | Broken:
+    if not all(map(_is_text, cells)):
+        return Broken(line, NOT_UTF8, list(map(_escaped, cells)))
     if len(cells) != len(header):
         return Broken(line, f"{len(cells)} cells under a header of {len(header)}; quote the cells", cells)
     value: dict[str, Any] = dict(zip(header, cells, strict=True))
-    for name in _PARSED:
-        if value.get(name):
-            try:
-                value[name] = json.loads(value[name])
-            except ValueError:
-                return Broken(line, f"the cell {name!r} is not JSON; lists and numbers are written as JSON", value)
-    return _row(line, {name: cell for name, cell in value.items() if cell != "" or name not in _PARSED})
+    for name in (*_PARSED, *(name for name in _TURNS if _A_TURN.match(value.get(name, "")))):
+        try:
+            value[name] = json.loads(value.get(name) or "null")
+        except (ValueError, RecursionError):
+            return Broken(line, f"the cell {name!r} is not JSON; lists and numbers are written as JSON", cells)
+    return _row(line, {name: cell for name, cell in value.items() if cell is not None})
 
 
 def _parquet(path: Path) -> Iterator[Row | Broken]:
@@ -174,15 +241,12 @@ def _parquet(path: Path) -> Iterator[Row | Broken]:
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.ParquetFile(path)
-    except pyarrow.ArrowInvalid as error:
-        raise RecordError(f"{path}: not a Parquet file ({error}); fetch or write the file again") from None
-    with table:
-        number = 0
-        for batch in table.iter_batches(batch_size=1024):
-            for value in batch.to_pylist():
-                number += 1
+        with pyarrow.parquet.ParquetFile(path) as table:
+            values = (value for batch in table.iter_batches(batch_size=1024) for value in batch.to_pylist())
+            for number, value in enumerate(values, start=1):
                 yield _row(number, value)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise RecordError(f"{path}: not a whole Parquet file ({error}); fetch or write the file again") from None
 
 
 def _saved_dataset(path: Path) -> Iterator[Row | Broken]:
@@ -218,12 +282,13 @@ def _text(path: Path) -> Iterator[Row | Broken]:
 def _document(start: int, lines: list[str]) -> Row | Broken:
     for offset, line in enumerate(lines):
         if not _is_text(line):
-            return Broken(start + offset, NOT_UTF8, _escaped(line.rstrip("\n")))
+            return Broken(start + offset, NOT_UTF8, _escaped("".join(lines)))
     return Row(start, {"text": "".join(lines)})
 
 
-_READERS: dict[str, Callable[[Path], Iterator[Row | Broken]]] = {
+READERS: dict[str, Callable[[Path], Iterator[Row | Broken]]] = {
     ".jsonl": _jsonl,
+    ".ndjson": _jsonl,
     ".json": _json,
     ".csv": _csv,
     ".parquet": _parquet,

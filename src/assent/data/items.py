@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -73,7 +73,7 @@ def facts(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def number(value: Any, field: str) -> float:
     """The value if it is a finite number, else a RowError."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         raise RowError(field, "a finite number was expected; correct it or leave the row out")
     return float(value)
 
@@ -81,7 +81,7 @@ def number(value: Any, field: str) -> float:
 def numbers(value: Any, field: str, count: int) -> tuple[float, ...]:
     """The value if it is a list of `count` finite numbers, else a RowError."""
     if not isinstance(value, list | tuple):
-        raise RowError(field, f"a list of numbers was expected, not {type(value).__name__}")
+        raise RowError(field, f"not a list of numbers but {type(value).__name__}; give one for each response")
     found = tuple(number(item, f"{field}[{n}]") for n, item in enumerate(cast(Sequence[Any], value)))
     if len(found) != count:
         raise RowError(field, f"{len(found)} of them for {count} responses; give one each")
@@ -100,25 +100,29 @@ def ranks_of(scores: Sequence[float]) -> tuple[int, ...]:
     return tuple(1 + sum(other > score for other in scores) for score in scores)
 
 
-def joined(first: Item, more: Item) -> Item:
-    """One item of two of the same group."""
-    if bool(first.ranks) != bool(more.ranks) or bool(first.scores) != bool(more.scores):
+def check_joins(earlier: Item, item: Item) -> None:
+    """Raise a RowError unless an item can join an earlier one of its group."""
+    if bool(earlier.ranks) != bool(item.ranks):
         raise RowError("score", "some rows of the group have a rank and some a score; give all of them the same")
-    if first.messages != more.messages:
+    if earlier.messages != item.messages:
         raise RowError(
             "prompt", "differs from the prompt of the earlier rows of its group; correct the prompt or the id"
         )
+
+
+def joined(group: Sequence[Item]) -> Item:
+    """One item of the items of a group: the facts of the first, the responses of all."""
     return replace(
-        first,
-        responses=first.responses + more.responses,
-        ranks=first.ranks + more.ranks,
-        scores=first.scores + more.scores,
+        group[0],
+        responses=tuple(response for item in group for response in item.responses),
+        ranks=tuple(rank for item in group for rank in item.ranks),
+        scores=tuple(score for item in group for score in item.scores),
     )
 
 
 def content_id(*parts: Any) -> str:
     """16 hexadecimal digits that depend on the content alone."""
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False, default=str).encode()).hexdigest()[:16]
 
 
 def prompt_of(item: Item) -> Prompt:

@@ -1,6 +1,6 @@
 """The layouts of other people's rows: how each is recognised by its fields and what it says as an `Item`.
 
-`LAYOUTS` is in the order in which they are tried; docs/formats.md shows an example of each.
+`LAYOUTS` is in the order in which they are tried; docs/formats.md shows examples of each.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,7 +9,22 @@ from typing import Any, cast
 
 from assent.data import trees
 from assent.data.items import Item, content_id, facts, number, numbers, rank
-from assent.data.turns import RowError, checked, is_transcript, opened, text, transcript, turn, turns
+from assent.data.turns import (
+    CONVERSATIONS,
+    PROMPTS,
+    Fields,
+    RowError,
+    answer,
+    checked,
+    context,
+    first,
+    is_transcript,
+    prompt,
+    sequence,
+    text,
+    turn,
+    turns,
+)
 from assent.records import (
     KINDS,
     Demonstration,
@@ -25,12 +40,10 @@ from assent.records import (
     kind_name,
 )
 
-Fields = Mapping[str, Any]
 Candidate = Item | Record | RowError
 
-_PROMPT_TEXTS = ("prompt", "question", "query", "instruction")
-_PROMPTS = ("messages", "conversations", *_PROMPT_TEXTS)
 _ANSWERS = ("response", "completion", "output", "answer")
+_LISTS = ("responses", "completions", "answers")
 _SIDES = ("response_a", "response_b")
 
 
@@ -45,14 +58,14 @@ class Layout:
 
 
 def choose(row: Fields, kind: type[R], name: str = "") -> Layout:
-    """The layout called `name`, or else the first that fits the row and offers the kind.
+    """The layout called `name`, or else the first, that fits the row and offers the kind.
 
     Raises RowError when none fits, or when those that fit offer other kinds only.
     """
-    fitting = [layout for layout in LAYOUTS if (layout.name == name if name else layout.fits(row))]
+    fitting = [layout for layout in LAYOUTS if name in ("", layout.name) and layout.fits(row)]
     if not fitting:
-        fields = ", ".join(row) or "none"
-        raise RowError("", f"no layout has the fields {fields}; rename them as one of the layouts in docs/formats.md")
+        fields, wanted = ", ".join(row) or "none", f"the layout {name!r} does not fit" if name else "no layout has"
+        raise RowError("", f"{wanted} the fields {fields}; rename them as one of the layouts in docs/formats.md")
     for layout in fitting:
         if kind in layout.offers:
             return layout
@@ -70,60 +83,24 @@ def layout_names() -> tuple[str, ...]:
 # -- prompts and responses -----------------------------------------------------------------------------------------
 
 
-def _first(row: Fields, names: Sequence[str]) -> str:
-    """The first of the names that the row has, or an empty text."""
-    return next((name for name in names if name in row), "")
-
-
-def _context(row: Fields) -> tuple[Message, ...]:
-    """The prompt of a row, not yet checked: structured turns before texts; empty when the row has none."""
-    field = _first(row, _PROMPTS)
-    value = row.get(field)
-    if field in _PROMPT_TEXTS and isinstance(value, str):
-        if not value.strip():
-            raise RowError(field, "blank; a prompt needs a text")
-        asked = opened(transcript(value)) if is_transcript(value) else (Message("user", value),)
-    else:
-        asked = turns(value, field) if field else ()
-    system = row.get("system")
-    return (Message("system", text(system, "system")), *asked) if system else asked
-
-
-def _prompt(row: Fields) -> tuple[Message, ...]:
-    messages = _context(row)
-    if not messages:
-        raise RowError("prompt", f"missing; give one of {', '.join(_PROMPTS)}")
-    return checked(messages, _first(row, _PROMPTS))
-
-
-def _answer(value: Any, field: str) -> str:
-    """A response: a text, one turn of the assistant, or a list of that one turn."""
-    if isinstance(value, str):
-        return value
-    given = turns(value, field)
-    if len(given) != 1 or given[0].role != "assistant":
-        raise RowError(field, "one turn of the assistant was expected; put the turns before it in the prompt")
-    return given[0].content
-
-
 def _response(value: Any, field: str, policy: str) -> Response:
     """A response of a list: a text, or an object that holds the text and perhaps the model."""
     if not isinstance(value, Mapping):
         return Response(text=text(value, field), policy=policy)
     row = cast(Fields, value)
-    name = _first(row, (*_ANSWERS, "text", "content"))
+    name = first(row, (*_ANSWERS, "text", "content"))
     return Response(text=text(row.get(name), f"{field}.{name or 'text'}"), policy=policy or _policy(row))
 
 
 def _policy(row: Fields) -> str:
-    return str(row.get(_first(row, ("policy", "model")), ""))
+    return str(row.get(first(row, ("policy", "model")), ""))
 
 
 def _policies(row: Fields, count: int) -> list[str]:
-    models = row.get("models", [""] * count)
-    if not isinstance(models, list | tuple) or len(cast(Sequence[Any], models)) != count:
-        raise RowError("models", f"a list of {count} names was expected, one for each response")
-    return [str(model) for model in cast(Sequence[Any], models)]
+    models = sequence(row.get("models", [""] * count), "models")
+    if len(models) != count:
+        raise RowError("models", f"{len(models)} names for {count} responses; give one for each")
+    return [str(model) for model in models]
 
 
 # -- layouts of one row, one item ----------------------------------------------------------------------------------
@@ -131,37 +108,37 @@ def _policies(row: Fields, count: int) -> list[str]:
 
 def _pair(row: Fields) -> Item:
     """`chosen` and `rejected`: whole conversations, or answers to a prompt that stands beside them."""
-    context = _context(row)
-    chosen, rejected = (_side(row[name], name, context) for name in ("chosen", "rejected"))
+    before = context(row)
+    chosen, rejected = (_side(row[name], name, before) for name in ("chosen", "rejected"))
     for name, side in (("chosen", chosen), ("rejected", rejected)):
         if not side or side[-1].role != "assistant":
-            raise RowError(name, "does not end with the assistant's turn; both sides end with the response")
+            raise RowError(name, "does not end with the assistant's turn; end both sides with a response")
         if not side[-1].content.strip():
             raise RowError(name, "empty; both sides need a text")
     if chosen[:-1] != rejected[:-1]:
         raise RowError("rejected", "its prompt differs from the prompt of chosen; compare responses to one prompt")
-    if context and chosen[:-1] != context:
+    if before and before not in (chosen[:-1], chosen):  # some give the chosen side once more as their messages
         raise RowError("prompt", "differs from the beginning of chosen; give the same prompt twice or once")
-    messages = checked(chosen[:-1], _first(row, _PROMPTS) or "chosen")
+    messages = checked(chosen[:-1], first(row, PROMPTS) or "chosen")
     responses = tuple(Response(text=side[-1].content) for side in (chosen, rejected))
     if responses[0].text.strip() == responses[1].text.strip():
         raise RowError("rejected", "the same text as chosen; a comparison needs two different responses")
     return Item(messages=messages, responses=responses, ranks=(1, 2), **facts(row))
 
 
-def _side(value: Any, field: str, context: tuple[Message, ...]) -> tuple[Message, ...]:
+def _side(value: Any, field: str, before: tuple[Message, ...]) -> tuple[Message, ...]:
     """One side of a pair as a whole conversation."""
     if isinstance(value, str) and not is_transcript(value):
-        if not context:
-            raise RowError("prompt", f"missing; give one of {', '.join(_PROMPTS)} beside chosen and rejected")
-        return (*context, Message("assistant", value))
+        if not before:
+            raise RowError("prompt", f"missing; give one of {', '.join(PROMPTS)} beside chosen and rejected")
+        return (*before, Message("assistant", value))
     given = turns(value, field)
-    return (*context, *given) if len(given) == 1 else given
+    return (*before, *given) if len(given) == 1 else given
 
 
 def _choice(row: Fields) -> Item:
     """`response_a`, `response_b` and a `label`: a, b or tie."""
-    messages = _prompt(row)
+    messages = prompt(row)
     ranks = {"a": (1, 2), "b": (2, 1), "tie": (1, 1)}.get(str(row.get("label")).lower())
     if ranks is None:
         raise RowError("label", "not one of a, b, tie; say which response is better")
@@ -175,14 +152,11 @@ def _choice(row: Fields) -> Item:
 
 def _list(row: Fields) -> Item:
     """`responses` (texts or objects) with `ranks` or `scores`, of the row or of each response; or with neither."""
-    field = _first(row, ("responses", "completions"))
-    values = row[field]
-    if not isinstance(values, list | tuple):
-        raise RowError(field, f"a list of responses was expected, not {type(values).__name__}")
-    values = cast(Sequence[Any], values)
+    field = first(row, _LISTS)
+    values = sequence(row[field], field)
     policies = _policies(row, len(values))
     responses = tuple(_response(value, f"{field}[{n}]", policies[n]) for n, value in enumerate(values))
-    item = Item(messages=_prompt(row), responses=responses, **facts(row))
+    item = Item(messages=prompt(row), responses=responses, **facts(row))
     order = {name: row.get(f"{name}s", _column(values, name)) for name in ("rank", "score")}
     if order["rank"] is not None:
         places = numbers(order["rank"], "ranks", len(values))
@@ -198,47 +172,39 @@ def _column(values: Sequence[Any], name: str) -> list[Any] | None:
     return [row.get(name) for row in rows] if any(name in row for row in rows) else None
 
 
-def _scored(row: Fields) -> Item:
+def _scored(row: Fields, kind: type[Any]) -> list[Item]:
     """One response a row with a `rank` or `score`; rows of one prompt and one labeler make a group."""
-    field = _first(row, _ANSWERS)
-    messages, known = _prompt(row), facts(row)
+    if kind is Demonstration:
+        raise RowError("", "a graded answer, perhaps a bad one; to take it all the same, name the layout 'answered'")
+    field = first(row, _ANSWERS)
+    messages, known = prompt(row), facts(row)
     known["id"] = ""  # the id of the row is the response's; the ranking gets one of its content
     group = row.get("group") or known.get("prompt_id") or [(message.role, message.content) for message in messages]
-    return Item(
+    item = Item(
         messages=messages,
-        responses=(Response(text=_answer(row[field], field), policy=_policy(row)),),
+        responses=(Response(text=answer(row[field], field), policy=_policy(row)),),
         ranks=(rank(number(row["rank"], "rank"), "rank"),) if "rank" in row else (),
         scores=() if "rank" in row else (number(row["score"], "score"),),
         group=content_id(group, known.get("labeler", "")),
         **known,
     )
+    return [item]
 
 
-def _alpaca(row: Fields) -> Item:
-    """`instruction`, perhaps `input`, `output`; perhaps `system` and earlier turns in `history`."""
-    asked = text(row["instruction"], "instruction")
-    if row.get("input"):
-        asked = f"{asked}\n\n{text(row['input'], 'input')}"
-    messages = [Message("system", text(row["system"], "system"))] if row.get("system") else []
-    for n, exchange in enumerate(cast(Sequence[Any], row.get("history") or ())):
-        if not isinstance(exchange, list | tuple) or len(cast(Sequence[Any], exchange)) != 2:
-            raise RowError(f"history[{n}]", "a pair of texts was expected: what was asked, what was answered")
-        for role, content in zip(("user", "assistant"), cast(Sequence[Any], exchange), strict=True):
-            messages.append(Message(role, text(content, f"history[{n}]")))
-    prompt = checked((*messages, Message("user", asked)), "instruction")
-    return Item(messages=prompt, responses=(Response(text=text(row["output"], "output")),), **facts(row))
-
-
-def _answered(row: Fields) -> Item:
-    """A prompt and one answer."""
-    field = _first(row, _ANSWERS)
-    return Item(messages=_prompt(row), responses=(Response(text=_answer(row[field], field)),), **facts(row))
+def _answered(row: Fields, kind: type[Any]) -> list[Item]:
+    """A prompt and one answer; where it says whether the answer is good, a good one."""
+    field = first(row, _ANSWERS)
+    if row.get("label") is False and kind is Demonstration:
+        raise RowError("label", "false, so the answer is a bad one; only good ones are demonstrations")
+    return [Item(messages=prompt(row), responses=(Response(text=answer(row[field], field)),), **facts(row))]
 
 
 def _conversation(row: Fields) -> Item:
     """A whole conversation; the last turn of the assistant is the response."""
-    field = _first(row, ("messages", "conversations"))
-    messages = _context(row)
+    field = first(row, CONVERSATIONS)
+    messages = context(row)
+    if not messages or messages[-1].role != "assistant":
+        raise RowError(field, "does not end with the assistant's turn; end it with a response, or read it as a prompt")
     response = Response(text=messages[-1].content)
     return Item(messages=checked(messages[:-1], field), responses=(response,), **facts(row))
 
@@ -246,7 +212,7 @@ def _conversation(row: Fields) -> Item:
 def _asked(row: Fields) -> Item:
     """A prompt alone: the id of the row is the prompt's."""
     known = facts(row)
-    return Item(messages=_prompt(row), **{"prompt_id": known.get("id", ""), **known})
+    return Item(messages=prompt(row), **{"prompt_id": known.get("id", ""), **known})
 
 
 # -- the other layouts ---------------------------------------------------------------------------------------------
@@ -254,6 +220,8 @@ def _asked(row: Fields) -> Item:
 
 def _own(row: Fields, kind: type[Any]) -> Iterable[Candidate]:
     """A record of Assent's own; every record that holds a prompt gives the prompt, a ranking also its samples."""
+    if not isinstance(row["kind"], str):
+        raise RowError("kind", f"not one of {', '.join(KINDS)}; write the kind as a word")
     record = from_json(row)
     if isinstance(record, kind):
         return [record]
@@ -273,8 +241,17 @@ def _document(row: Fields, kind: type[Any]) -> Iterable[Candidate]:
     return [Document(**{"id": content_id(content), **known}, text=content)]
 
 
+def _asks(row: Fields) -> bool:
+    return bool(first(row, PROMPTS)) and not _ends_with_assistant(row)
+
+
+def _is_conversation(row: Fields) -> bool:
+    compares = any(name in row for name in ("chosen", *_SIDES, *_LISTS))
+    return _ends_with_assistant(row) or (bool(first(row, CONVERSATIONS)) and not compares)
+
+
 def _ends_with_assistant(row: Fields) -> bool:
-    value = row.get(_first(row, ("messages", "conversations")))
+    value = row.get(first(row, CONVERSATIONS))
     if not isinstance(value, list | tuple) or not value:
         return False
     try:
@@ -287,12 +264,14 @@ def _has(*names: str) -> Callable[[Fields], bool]:
     return lambda row: all(name in row for name in names)
 
 
+def _has_list(row: Fields) -> bool:
+    answers = row.get("answers")  # in exams, what a question may be answered with
+    objects = isinstance(answers, list | tuple) and all(isinstance(item, Mapping) for item in cast(Any, answers))
+    return bool(answers and objects) or "responses" in row or "completions" in row
+
+
 def _has_answer(row: Fields) -> bool:
-    return bool(_first(row, _PROMPTS) and _first(row, _ANSWERS))
-
-
-def _is_graded(row: Fields) -> bool:
-    return "rank" in row or "score" in row
+    return bool(first(row, PROMPTS) and first(row, _ANSWERS))
 
 
 def _single(parse: Callable[[Fields], Item]) -> Callable[[Fields, type[Any]], Iterable[Candidate]]:
@@ -308,11 +287,10 @@ LAYOUTS = (
     Layout("tree", _ALL, trees.is_tree, trees.candidates),
     Layout("pair", _COMPARED, _has("chosen", "rejected"), _single(_pair)),
     Layout("choice", _COMPARED, _has(*_SIDES), _single(_choice)),
-    Layout("list", _COMPARED, lambda row: "responses" in row or "completions" in row, _single(_list)),
-    Layout("scored", _COMPARED, lambda row: _has_answer(row) and _is_graded(row), _single(_scored)),
-    Layout("alpaca", _WRITTEN, _has("instruction", "output"), _single(_alpaca)),
-    Layout("answered", _WRITTEN, lambda row: _has_answer(row) and not _is_graded(row), _single(_answered)),
-    Layout("conversation", _WRITTEN, _ends_with_assistant, _single(_conversation)),
-    Layout("prompt", (Prompt,), lambda row: bool(_first(row, _PROMPTS)), _single(_asked)),
-    Layout("text", (Document,), _has("text"), _document),
+    Layout("list", _COMPARED, _has_list, _single(_list)),
+    Layout("scored", _ALL, lambda row: _has_answer(row) and ("rank" in row or "score" in row), _scored),
+    Layout("answered", _WRITTEN, _has_answer, _answered),
+    Layout("prompt", (Prompt,), _asks, _single(_asked)),
+    Layout("conversation", _WRITTEN, _is_conversation, _single(_conversation)),
+    Layout("text", (Document,), lambda row: "text" in row and not trees.is_tree(row), _document),
 )

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any, Generic, NamedTuple, cast
 
 from assent.data import files, layouts
-from assent.data.items import Item, joined, record_of
+from assent.data.items import Item, check_joins, joined, record_of
 from assent.data.turns import RowError
 from assent.records import Prompt, R, Record, RecordError, kind_name
 
@@ -26,7 +26,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Rejected:
-    """A row, or a candidate of a tree or group, that was left out: the field, and a sentence with the remedy."""
+    """A row, or a candidate of a tree, that was left out: the field, and a sentence with the remedy."""
 
     file: str
     line: int
@@ -40,7 +40,7 @@ class Loaded(Generic[R]):
     """What was read. Nothing is lost: rows + expanded - merged = records + rejected.
 
     places: where each record comes from. expanded: candidates beyond the first of a row, as a tree has them.
-    merged: rows that joined an earlier row of their group.
+    merged: rows that went into a record with an earlier row of their group.
     """
 
     records: tuple[R, ...]
@@ -60,8 +60,7 @@ class Loaded(Generic[R]):
         return Counter(f"{item.field}: {item.reason}" if item.field else item.reason for item in self.rejected)
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(NamedTuple):
     """A candidate on its way: an Item here still waits for the rest of its group."""
 
     place: Place
@@ -77,21 +76,26 @@ def load(paths: Sequence[Path], kind: type[R], *, source: str = "", licence: str
     """
     if layout and layout not in layouts.layout_names():
         raise RecordError(f"layout: {layout!r} is not one of {', '.join(layouts.layout_names())}")
-    rows = candidates = merged = 0
-    found: list[_Found] = []
-    groups: dict[str, int] = {}
+    rows = 0
+    found: list[list[_Found]] = []
+    groups: dict[str, list[_Found]] = {}
     for path in paths:
-        before = len(found)
+        candidates: list[_Found] = []
         for row in files.rows(path):
             rows += 1
+            place, content = Place(str(path), row.line), _content(row)
             for outcome in _outcomes(row, kind, layout, {"source": source, "licence": licence}):
-                candidates += 1
-                merged += _add(found, groups, _Found(Place(str(path), row.line), outcome, _content(row)))
-        _refuse_fruitless(path, kind, found[before:], joins=merged > 0)
-    loaded = _settled(found, kind, rows=rows, expanded=candidates - rows, merged=merged)
-    if not loaded.records and loaded.rejected:  # groups are judged when all their rows are there
-        raise RecordError(_fruitless(loaded.rejected[0].file, kind, len(loaded.rejected), loaded.rejected[0]))
-    return loaded
+                keeps = isinstance(outcome, Item | RowError)
+                candidates.append(_Found(place, outcome, content if keeps else None))
+        _refuse_fruitless(path, kind, candidates)
+        for one in candidates:
+            members = groups.get(one.outcome.group) if isinstance(one.outcome, Item) else None
+            if members is None:
+                found.append(members := [])
+            if isinstance(one.outcome, Item):
+                groups[one.outcome.group] = members
+            members.append(one)
+    return _settled(found, kind, rows=rows)
 
 
 def _outcomes(
@@ -105,6 +109,8 @@ def _outcomes(
         candidates = list(layouts.choose(given, kind, layout).parse(given, kind))
     except ValueError as error:
         return [RowError.of(error)]
+    except OverflowError:
+        return [RowError("", "a number is too large; correct it or leave the row out")]
     return [_outcome(candidate, kind, defaults) for candidate in candidates]
 
 
@@ -126,45 +132,51 @@ def _made(item: Item, kind: type[R]) -> Record | RowError:
         return RowError.of(error)
 
 
-def _add(found: list[_Found], groups: dict[str, int], new: _Found) -> bool:
-    """Append a candidate, or join it to its group and return True."""
-    if isinstance(new.outcome, Item) and new.outcome.group in groups:
-        earlier = found[groups[new.outcome.group]]
-        assert isinstance(earlier.outcome, Item)
-        try:
-            both = joined(earlier.outcome, new.outcome)
-        except RowError as fault:
-            found.append(dataclasses.replace(new, outcome=fault))
-            return False
-        found[groups[new.outcome.group]] = dataclasses.replace(earlier, outcome=both)
-        return True
-    if isinstance(new.outcome, Item):
-        groups[new.outcome.group] = len(found)
-    found.append(new if isinstance(new.outcome, RowError | Item) else dataclasses.replace(new, row=None))
-    return False
-
-
-def _settled(found: Sequence[_Found], kind: type[R], *, rows: int, expanded: int, merged: int) -> Loaded[R]:
+def _settled(found: Sequence[Sequence[_Found]], kind: type[R], *, rows: int) -> Loaded[R]:
     """The groups made into records, and everything sorted into records and rejections."""
     kept: list[R] = []
     places: list[Place] = []
     rejected: list[Rejected] = []
-    for item in found:
-        outcome = _made(item.outcome, kind) if isinstance(item.outcome, Item) else item.outcome
-        if isinstance(outcome, RowError):
-            rejected.append(_rejection(item, outcome))
-        else:
-            assert isinstance(outcome, kind)
-            kept.append(outcome)
-            places.append(item.place)
+    merged = 0
+    for members in found:
+        record, faults = _whole(members, kind)
+        rejected += faults
+        if record is not None:
+            assert isinstance(record, kind)
+            kept.append(record)
+            places.append(members[0].place)
+            merged += len(members) - len(faults) - 1
+    if not kept and rejected:  # groups are judged when all their rows are there
+        raise RecordError(_fruitless(rejected[0].file, kind, len(rejected), rejected[0]))
     return Loaded(
         records=tuple(kept),
         places=tuple(places),
         rejected=tuple(rejected),
         rows=rows,
-        expanded=expanded,
+        expanded=sum(map(len, found)) - rows,
         merged=merged,
     )
+
+
+def _whole(members: Sequence[_Found], kind: type[R]) -> tuple[Record | None, list[Rejected]]:
+    """The record of one candidate or of a group, and what is not in it; a group that fails is rejected row by row."""
+    first = members[0]
+    if not isinstance(first.outcome, Item):
+        fault = first.outcome if isinstance(first.outcome, RowError) else None
+        return (None, [_rejection(first, fault)]) if fault else (cast(Record, first.outcome), [])
+    group: list[tuple[_Found, Item]] = []
+    faults: list[Rejected] = []
+    for member in members:
+        assert isinstance(member.outcome, Item)
+        try:
+            check_joins(first.outcome, member.outcome)
+            group.append((member, member.outcome))
+        except RowError as fault:
+            faults.append(_rejection(member, fault))
+    record = _made(joined([item for _, item in group]), kind)
+    if isinstance(record, RowError):
+        return None, [*(_rejection(member, record) for member, _ in group), *faults]
+    return record, faults
 
 
 def _rejection(found: _Found, fault: RowError) -> Rejected:
@@ -176,14 +188,13 @@ def _content(row: files.Row | files.Broken) -> Any:
     return row.raw if isinstance(row, files.Broken) else row.value
 
 
-def _refuse_fruitless(path: Path, kind: type[R], found: Sequence[_Found], *, joins: bool) -> None:
-    """Raise when a file gave nothing but rejections; where groups are joined its rows may stand under another file."""
-    if joins or any(not isinstance(item.outcome, RowError) for item in found):
-        return
+def _refuse_fruitless(path: Path, kind: type[R], found: Sequence[_Found]) -> None:
+    """Raise when a file gave nothing but rejections."""
     if not found:
         raise RecordError(f"{path}: holds no rows; check that it is the file you mean")
-    assert isinstance(found[0].outcome, RowError)
-    raise RecordError(_fruitless(str(path), kind, len(found), _rejection(found[0], found[0].outcome)))
+    if all(isinstance(item.outcome, RowError) for item in found):
+        assert isinstance(found[0].outcome, RowError)
+        raise RecordError(_fruitless(str(path), kind, len(found), _rejection(found[0], found[0].outcome)))
 
 
 def _fruitless(path: str, kind: type[R], count: int, first: Rejected) -> str:

@@ -32,7 +32,10 @@ def is_tree(row: Node) -> bool:
 
 def candidates(row: Node, kind: type[Any]) -> Iterable[Item | Record | RowError]:
     """What a tree gives as a kind, in the order of the tree: items and faults, at least one."""
-    root = row if "replies" in row else cast(Node, row["prompt"])
+    root = row if "replies" in row else row.get("prompt")
+    if not _stands(root):
+        raise RowError("prompt", "the tree has no first message with a text, or it is deleted; leave the tree out")
+    root = cast(Node, root)
     origin = {name: value for name, value in facts(row).items() if name in ("source", "licence")}
     found = [
         replace(candidate, **origin) if isinstance(candidate, Item) else candidate
@@ -50,15 +53,15 @@ def _walk(node: Node, before: tuple[Message, ...]) -> Iterator[_Asked | RowError
         messages = (*before, _message(node))
         replies = node.get("replies", [])
         if not isinstance(replies, list | tuple):
-            raise RowError("replies", f"a list was expected, not {type(replies).__name__}")
+            raise RowError("replies", f"not a list but {type(replies).__name__}; write the replies as a list")
     except RowError as fault:
-        yield RowError(fault.field, fault.reason, _brief(node))
+        yield RowError(fault.field, fault.reason, node)
         return
     standing = [cast(Node, reply) for reply in cast(Sequence[Any], replies) if _stands(reply)]
     for reply in cast(Sequence[Any], replies):
         if not _stands(reply):
             yield RowError(
-                "replies", "a reply is deleted, not an object, or has no text; its branch is left out", reply
+                "replies", "a reply is deleted, failed review, or has no text; its branch is left out", reply
             )
     if messages[-1].role == "user":
         yield _Asked(node, messages, tuple(standing))
@@ -77,31 +80,41 @@ def _of(asked: _Asked, kind: type[Any]) -> Iterator[Item | RowError]:
         elif kind is Demonstration:
             yield from (_demonstration(base, reply, ranked) for reply in replies)
         elif kind is Ranking and len(replies) > 1:
-            places = tuple(rank(number(reply["rank"], "rank") + 1, "rank") for reply in ranked)
-            if len(ranked) < 2:
-                raise RowError(
-                    "rank", "fewer than two of the sibling replies have a rank; rank them, or read as samples"
-                )
-            yield replace(base, id=_id(node), responses=tuple(map(_response, ranked)), ranks=places)
+            yield from _ranking(base, asked, ranked)
         elif kind is not Ranking and replies:
             yield replace(base, id=_id(node), responses=tuple(map(_response, replies)))
     except RowError as fault:
-        yield RowError(fault.field, fault.reason, _brief(node))
+        yield RowError(fault.field, fault.reason, {**_brief(node), "replies": list(map(_brief, replies))})
+
+
+def _ranking(base: Item, asked: _Asked, ranked: Sequence[Node]) -> Iterator[Item | RowError]:
+    """The siblings that have a rank as a ranking, and those that have none as faults."""
+    if len(ranked) < 2:
+        raise RowError("rank", "fewer than two of the sibling replies have a rank; rank them, or read as samples")
+    places = tuple(map(_place, ranked))
+    yield replace(base, id=_id(asked.node), responses=tuple(map(_response, ranked)), ranks=places)
+    for reply in asked.replies:
+        if reply not in ranked:
+            yield RowError("rank", "a reply without a rank beside ranked ones; rank it to compare it", _brief(reply))
 
 
 def _demonstration(base: Item, reply: Node, ranked: Sequence[Node]) -> Item | RowError:
     """A reply as the answer to learn from, unless a sibling was ranked above it."""
-    best = min((sibling["rank"] for sibling in ranked), default=None)
-    if reply.get("rank") != best:
+    if ranked and (reply not in ranked or _place(reply) > min(map(_place, ranked))):
         return RowError("rank", "a sibling reply is ranked above it; only the best is a demonstration", _brief(reply))
     return replace(base, id=_id(reply), responses=(_response(reply),), labeler=_author(reply))
+
+
+def _place(reply: Node) -> int:
+    return rank(number(reply["rank"], "rank") + 1, "rank")
 
 
 def _stands(reply: Any) -> bool:
     if not isinstance(reply, Mapping):
         return False
     node = cast(Node, reply)
-    return not node.get("deleted") and node.get("review_result") is not False and bool(node.get("text"))
+    has_text = isinstance(node.get("text"), str) and bool(node["text"].strip())
+    return has_text and not node.get("deleted") and node.get("review_result") is not False
 
 
 def _message(node: Node) -> Message:

@@ -1,14 +1,20 @@
-"""Conversations as other people write them, as our messages: chat lists, ShareGPT lists, HH transcripts.
+"""Conversations as other people write them, as our messages: chat lists, ShareGPT lists, HH transcripts, texts.
 
 Every function takes the name of the field that it reads, so that a `RowError` can name it.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from assent.records import Message
 
+Fields = Mapping[str, Any]
+
+CONVERSATIONS = ("messages", "conversations")
+_PROMPT_TEXTS = ("prompt", "question", "query", "instruction")
+PROMPTS = (*CONVERSATIONS, *_PROMPT_TEXTS)
+_SYSTEMS = ("system", "system_prompt")
 ROLE_NAMES = {
     "system": "system",
     "user": "user",
@@ -16,11 +22,13 @@ ROLE_NAMES = {
     "prompter": "user",
     "assistant": "assistant",
     "gpt": "assistant",
+    "chatgpt": "assistant",
     "bot": "assistant",
+    "model": "assistant",
 }
 
-_SPEAKER = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
-_OPENING = re.compile(r"\A\s*Human:")
+_SPEAKER = re.compile(r"(?:\A\s*|\r?\n\r?\n)(Human|Assistant):")
+_TRANSCRIPT = re.compile(r"\s*Human:.*\n\r?\nAssistant:", re.DOTALL)
 
 
 class RowError(ValueError):
@@ -41,7 +49,9 @@ class RowError(ValueError):
         if isinstance(error, RowError):
             return error
         field, colon, reason = str(error).partition(": ")
-        return cls(field, reason) if colon and re.fullmatch(r"[\w.\[\]]+", field) else cls("", str(error))
+        if not colon or not re.fullmatch(r"[\w.\[\]]+", field):
+            field, reason = "", str(error)
+        return cls(field, reason if "; " in reason else f"{reason}; correct it or leave the row out")
 
 
 def text(value: Any, field: str) -> str:
@@ -53,7 +63,7 @@ def text(value: Any, field: str) -> str:
 
 def is_transcript(value: Any) -> bool:
     """Whether a value is a conversation in the form of HH: `Human: ...`, blank line, `Assistant: ...`."""
-    return isinstance(value, str) and bool(_OPENING.match(value)) and "\n\nAssistant:" in value
+    return isinstance(value, str) and bool(_TRANSCRIPT.match(value))
 
 
 def transcript(value: str) -> tuple[Message, ...]:
@@ -68,7 +78,7 @@ def transcript(value: str) -> tuple[Message, ...]:
 def turn(value: Any, field: str) -> Message:
     """One turn: `{role, content}`, or ShareGPT's `{from, value}`."""
     if not isinstance(value, Mapping):
-        raise RowError(field, f"a turn with a role and a content was expected, not {type(value).__name__}")
+        raise RowError(field, f"not a turn but {type(value).__name__}; write an object with role and content")
     row = cast(Mapping[str, Any], value)
     role_field, content_field = ("from", "value") if "from" in row else ("role", "content")
     role = ROLE_NAMES.get(str(row.get(role_field)).lower())
@@ -86,7 +96,7 @@ def turns(value: Any, field: str) -> tuple[Message, ...]:
     if isinstance(value, Mapping):
         return (turn(value, field),)
     if not isinstance(value, list | tuple):
-        raise RowError(field, f"a list of turns was expected, not {type(value).__name__}")
+        raise RowError(field, f"not a list of turns but {type(value).__name__}; write objects with role and content")
     return tuple(turn(item, f"{field}[{n}]") for n, item in enumerate(cast(Sequence[Any], value)))
 
 
@@ -111,3 +121,70 @@ def checked(messages: tuple[Message, ...], field: str) -> tuple[Message, ...]:
         if not message.content.strip():
             raise RowError(field, "a turn is blank; every turn of a prompt needs a text")
     return messages
+
+
+def answer(value: Any, field: str) -> str:
+    """A response: a text, one turn of the assistant, or a list of that one turn."""
+    if isinstance(value, str):
+        return value
+    given = turns(value, field)
+    if len(given) != 1 or given[0].role != "assistant":
+        raise RowError(field, "one turn of the assistant was expected; put the turns before it in the prompt")
+    return given[0].content
+
+
+# -- prompts of rows ----------------------------------------------------------------------------------------------
+
+
+def first(row: Fields, names: Sequence[str]) -> str:
+    """The first of the names that the row has, or an empty text."""
+    return next((name for name in names if name in row), "")
+
+
+def context(row: Fields) -> tuple[Message, ...]:
+    """The prompt of a row, not yet checked: structured turns before texts; empty when the row has none."""
+    field = first(row, PROMPTS)
+    value = row.get(field)
+    if not field:
+        asked = ()
+    elif field in _PROMPT_TEXTS and isinstance(value, str):
+        if not value.strip():
+            raise RowError(field, "blank; a prompt needs a text")
+        asked = opened(transcript(value)) if is_transcript(value) else (Message("user", _instruction(row, field)),)
+    else:
+        asked = turns(value, field)
+    earlier = _history(row) if field == "instruction" else ()
+    system = first(row, _SYSTEMS)
+    if not row.get(system) or asked[:1] == (Message("system", row[system]),):
+        return (*earlier, *asked)
+    return (Message("system", text(row[system], system)), *earlier, *asked)
+
+
+def _instruction(row: Fields, field: str) -> str:
+    """A prompt in words; an instruction with what it is about."""
+    more = first({name: value for name, value in row.items() if value}, ("input", "context"))
+    return f"{row[field]}\n\n{text(row[more], more)}" if field == "instruction" and more else row[field]
+
+
+def _history(row: Fields) -> Iterable[Message]:
+    """Earlier turns, as pairs of what was asked and what was answered."""
+    for n, exchange in enumerate(sequence(row.get("history") or (), "history")):
+        if not isinstance(exchange, list | tuple) or len(cast(Sequence[Any], exchange)) != 2:
+            raise RowError(f"history[{n}]", "not a pair; give what was asked and what was answered")
+        for role, content in zip(("user", "assistant"), cast(Sequence[Any], exchange), strict=True):
+            yield Message(role, text(content, f"history[{n}]"))
+
+
+def sequence(value: Any, field: str) -> Sequence[Any]:
+    """The value if it is a list, else a RowError."""
+    if not isinstance(value, list | tuple):
+        raise RowError(field, f"not a list but {type(value).__name__}; write it as a list")
+    return cast(Sequence[Any], value)
+
+
+def prompt(row: Fields) -> tuple[Message, ...]:
+    """The prompt of a row, checked."""
+    messages = context(row)
+    if not messages:
+        raise RowError("prompt", f"missing; give one of {', '.join(PROMPTS)}")
+    return checked(messages, first(row, PROMPTS))
