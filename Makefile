@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup test fast check format bench kill mutants clean
+.PHONY: setup test fast check format golden bench kill mutants clean
 setup: .venv/ready
 
 .venv/ready: requirements.lock pyproject.toml
@@ -27,6 +27,9 @@ check: setup           ## format, lint, strict types, import contract, docs test
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+golden: setup          ## compute the pinned numbers of the first steps anew; say in the commit why they moved
+	$(BIN)/python -m tests.golden.stages
 
 mutants: setup         ## break the mathematics on purpose; the fast tests must notice every fault
 	$(BIN)/python scripts/mutate.py

@@ -59,8 +59,9 @@ def small() -> Recipe:
     limits = Limits(prompt=320, response=128, context=448)
     tuned = SFTConfig(epochs=3, batch=16, optimiser=Optimiser(learning_rate=5e-4), residual_dropout=0.1, limits=limits)
     return Recipe(
+        shape=Shape(width=128),
         pretrain=replace(
-            tuned, epochs=2, optimiser=Optimiser(learning_rate=2e-3), residual_dropout=0.0, warmup_steps=50
+            tuned, epochs=2, optimiser=Optimiser(learning_rate=3e-3), residual_dropout=0.0, warmup_steps=50
         ),
         sft=tuned,
         init=replace(tuned, epochs=2, residual_dropout=0.0, pretrain_fraction=0.1),

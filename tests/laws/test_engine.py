@@ -1,6 +1,8 @@
 """Contracts 1, 2 and 4: layout, splitting and neighbours never change a number."""
 
 import math
+import shutil
+import warnings
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,6 +38,10 @@ def foreign(family: str) -> Any:
         return hf.GPT2LMHeadModel(hf.GPT2Config(**COMMON, n_embd=16, n_layer=2, n_head=2, n_positions=64)).eval()
     if family == "bloom":
         return hf.BloomForCausalLM(hf.BloomConfig(**COMMON, hidden_size=16, n_layer=2, n_head=2)).eval()
+    if family == "neox":
+        return hf.GPTNeoXForCausalLM(hf.GPTNeoXConfig(**SMALL)).eval()
+    if family == "granite":  # its logits are scaled, and transformers has no classifier for it
+        return hf.GraniteForCausalLM(hf.GraniteConfig(**GROUPED, logits_scaling=3.0)).eval()
     if family == "mistral":
         return hf.MistralForCausalLM(hf.MistralConfig(**GROUPED, sliding_window=4)).eval()
     return hf.LlamaForCausalLM(hf.LlamaConfig(**GROUPED)).eval()
@@ -56,7 +62,7 @@ def weigh(values: Tensor) -> Tensor:
 # -- contract 1: layout --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", ["llama", "gpt2", "mistral"])
+@pytest.mark.parametrize("family", ["llama", "gpt2", "mistral", "neox"])
 @pytest.mark.parametrize("verb", ["logprobs", "states_before", "states_at_end"])
 def test_a_row_gives_the_numbers_and_gradients_of_single_sequences(family: str, verb: str) -> None:
     module = foreign(family).double()
@@ -248,6 +254,21 @@ def foreign_copy(model: ScalarModel) -> Any:
     return module
 
 
+@pytest.mark.parametrize("family", ["gpt2", "neox", "granite", "bloom"])
+def test_every_family_makes_a_reward_model_that_comes_back(family: str, blank: Path, tmp_path: Path) -> None:
+    shutil.copytree(blank, tmp_path / "model")
+    (tmp_path / "model" / "model.safetensors").unlink()
+    foreign(family).save_pretrained(tmp_path / "model")
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # of the plain path
+        made = ScalarModel.fresh(tmp_path / "model", tiny.MACHINE, seed=0)
+        made.calibrate(0.5)
+        made.save(tmp_path / "reward")
+        back = ScalarModel.load(tmp_path / "reward", tiny.MACHINE)
+    batch = tiny.texts(4)
+    torch.testing.assert_close(back.score(batch), made.score(batch))
+    assert made.score(batch).std() > 0.01
+
+
 def test_an_uncalibrated_reward_model_does_not_load(blank: Path, tmp_path: Path) -> None:
     ScalarModel.fresh(blank, tiny.MACHINE, seed=0).save(tmp_path)
     with pytest.raises(ValueError, match="demonstrations"):
@@ -261,7 +282,7 @@ def test_the_sampler_sees_what_the_scorer_sees(blank: Path) -> None:
     model = tiny.model(blank)
     for temperature in (1.0, 0.7):
         sampled = model.sample(tiny.texts(9).prompts, 12, temperature, Key(3, 1))
-
+        torch.testing.assert_close(sampled.logprobs, model.logprobs(sampled, temperature), atol=1e-4, rtol=1e-4)
         assert {len(ids) for ids in sampled.responses} <= set(range(1, 13))
         for ids, ended in zip(sampled.responses, sampled.ended, strict=True):
             assert ended == (ids[-1] == model.text.end)

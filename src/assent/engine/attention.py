@@ -108,32 +108,33 @@ class RowPlan:
         return torch.cat(parts)[self.order]
 
 
-@dataclass(frozen=True)
 class Cache:
-    """Keys and values of the sequences being decoded: per layer `[slots, key heads, length, width]`."""
+    """Keys and values of the sequences being decoded: per layer `[slots, key heads, length, width]`.
 
-    keys: list[Tensor]
-    values: list[Tensor]
+    A layer's stores are made when its first keys arrive, so that their shape is the model's business. They begin as
+    zeros: what is masked must at least be finite.
+    """
 
-    @classmethod
-    def empty(cls, config: Any, slots: int, length: int, machine: Machine) -> "Cache":
-        """A cache for a model of this configuration; zeros, so that what is masked is at least finite."""
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        dtype = torch.bfloat16 if machine.bf16 else torch.float32
+    def __init__(self, slots: int, length: int, machine: Machine) -> None:
+        self.slots, self.length = slots, length
+        self._dtype = torch.bfloat16 if machine.bf16 else None
+        self._stores: dict[int, tuple[Tensor, Tensor]] = {}
 
-        def stores() -> list[Tensor]:
-            shape = (slots, heads, length, width)
-            return [
-                torch.zeros(shape, dtype=dtype, device=machine.torch_device) for _ in range(config.num_hidden_layers)
-            ]
+    def stores(self, layer: int, key: Row, value: Row) -> tuple[Tensor, Tensor]:
+        """The keys and values of a layer; `key` and `value` say how they look."""
+        if layer not in self._stores:
+            self._stores[layer] = (self._store(key), self._store(value))
+        return self._stores[layer]
 
-        return cls(stores(), stores())
+    def _store(self, row: Row) -> Tensor:
+        _, heads, width = row.shape
+        return row.new_zeros((self.slots, heads, self.length, width), dtype=self._dtype or row.dtype)
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` places of one slot to another."""
-        for store in (*self.keys, *self.values):
-            store[target, :, :length] = store[source, :, :length]
+        for stores in self._stores.values():
+            for store in stores:
+                store[target, :, :length] = store[source, :, :length]
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ class PrefillPlan:
             slots = torch.cat([self.slots[tree] for tree in piece.rows])
             repeats = torch.tensor([len(self.slots[tree]) for tree in piece.rows], device=slots.device)
             sources = torch.repeat_interleave(torch.arange(len(piece.rows), device=slots.device), repeats)
-            for store, row in ((self.cache.keys[layer], key), (self.cache.values[layer], value)):
+            for store, row in zip(self.cache.stores(layer, key, value), (key, value), strict=True):
                 store[slots, :, :length] = row[piece.places[sources]].transpose(1, 2).to(store.dtype)
         return self.rows.attend(layer, query, key, value, scale, window)
 
@@ -168,7 +169,7 @@ class DecodePlan:
         """See `Plan`."""
         count = len(self.positions)
         slots = torch.arange(count, device=query.device)
-        keys, values = self.cache.keys[layer], self.cache.values[layer]
+        keys, values = self.cache.stores(layer, key, value)
         keys[slots, :, self.positions] = key.to(keys.dtype)
         values[slots, :, self.positions] = value.to(values.dtype)
         places = torch.arange(self.length, device=query.device)[None, :]

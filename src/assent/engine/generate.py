@@ -89,7 +89,7 @@ class _Slots:
         self.waiting = list(reversed(waiting))
         length = len(prompts[waiting[0]]) + limit
         slots = max(1, min(len(waiting), forward.machine.cache_tokens // length))
-        self.cache = Cache.empty(forward.module.config, slots, length, forward.machine)
+        self.cache = Cache(slots, length, forward.machine)
         self.count = 0
         self.sequence = np.zeros(slots, dtype=np.int64)  # which prompt the slot answers
         self.place = np.zeros(slots, dtype=np.int64)  # position of its newest token

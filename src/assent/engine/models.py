@@ -198,12 +198,19 @@ class ScalarModel(Model):
             return states.to(weight.dtype) @ weight[0] + self.bias
 
 
+def _load_config(directory: Path) -> Any:
+    from transformers import AutoConfig
+
+    if not (directory / "config.json").exists():
+        raise ValueError(f"{directory} is not a model directory: it has no config.json")
+    return AutoConfig.from_pretrained(directory, local_files_only=True)
+
+
 def _load(factory: Any, directory: Path, **options: Any) -> Any:
     """A module with fp32 weights and no dropout. Raises ValueError when the directory does not hold one."""
     quiet_transformers()
-    if not (directory / "config.json").exists():
-        raise ValueError(f"{directory} is not a model directory: it has no config.json")
     try:
+        _load_config(directory)
         with warnings.catch_warnings(action="ignore"):
             return factory.from_pretrained(
                 directory, dtype=torch.float32, use_safetensors=True, local_files_only=True, **options
@@ -213,12 +220,28 @@ def _load(factory: Any, directory: Path, **options: Any) -> Any:
 
 
 def _load_scalar(directory: Path) -> Any:
-    from transformers import AutoModelForSequenceClassification
-
-    module = _load(AutoModelForSequenceClassification, directory, num_labels=1)
+    module = _load(_classifier(directory), directory, num_labels=1)
     if not isinstance(getattr(module, "score", None), nn.Linear):
         raise ValueError(f"{directory}: {type(module).__name__} has no linear `score` head to train a reward model on")
     return module
+
+
+def _classifier(directory: Path) -> Any:
+    """What loads a trunk with a scalar head: transformers' own class for the family, or one made as it makes them."""
+    from transformers import (
+        MODEL_FOR_CAUSAL_LM_MAPPING,
+        MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+        AutoModelForSequenceClassification,
+    )
+    from transformers.modeling_layers import GenericForSequenceClassification
+
+    kind = type(_load_config(directory))
+    if kind in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING or kind not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        return AutoModelForSequenceClassification
+    causal: Any = MODEL_FOR_CAUSAL_LM_MAPPING[kind]
+    family = next(base for base in causal.__mro__ if base.__name__.endswith("PreTrainedModel"))
+    name = causal.__name__.removesuffix("ForCausalLM") + "ForSequenceClassification"
+    return type(name, (GenericForSequenceClassification, family), {})
 
 
 def _with_adapter(module: Any, lora: Lora) -> Any:
