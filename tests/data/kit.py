@@ -25,6 +25,16 @@ def load(paths: Path | Sequence[Path], kind: str, **options: str) -> public.Load
     return loaded
 
 
+def attempt(path: Path, kind: str, **options: str) -> public.Loaded[Any] | None:
+    """What is loaded, or None where a file is refused as a whole; any other exception is a fault."""
+    try:
+        return load(path, kind, **options)
+    except records.RecordError as error:
+        problem, _, remedy = str(error).partition("; ")
+        assert problem and remedy, error  # noqa: PT017, PT018
+        return None
+
+
 def load_rows(folder: Path, rows: Sequence[Any], kind: str, **options: str) -> public.Loaded[Any]:
     return load(write(folder / "rows.jsonl", rows), kind, **options)
 
@@ -55,3 +65,10 @@ def said(prompt: records.Prompt) -> list[tuple[str, str]]:
 
 def texts(record: Any) -> list[str]:
     return [response.text for response in record.responses]
+
+
+def parquet(path: Path, rows: list[dict[str, Any]]) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)

@@ -133,16 +133,27 @@ def _json_lines(lines: Iterable[str]) -> Iterator[Row | Broken]:
         if not _is_text(line):
             yield Broken(number, NOT_UTF8, _escaped(line.rstrip("\n")))
             continue
+        line = line.rstrip("\n")
         try:
             value = json.loads(line)
         except ValueError as error:
-            yield Broken(number, f"not JSON ({error}); write one JSON object a line", line.rstrip("\n"))
+            yield Broken(number, f"not JSON ({_fault(error)}); write one JSON object a line", line)
         except RecursionError:
-            yield Broken(number, TOO_DEEP, line.rstrip("\n"))
+            yield Broken(number, TOO_DEEP, line)
         else:
             # without an escape there can be no lone surrogate, and the checks would double the time of a big file
             plain = isinstance(value, Mapping) and "\\u" not in line and line.count("[") + line.count("{") <= DEEPEST
             yield Row(number, value) if plain else _row(number, value)
+
+
+def _fault(error: ValueError) -> str:
+    if not isinstance(error, json.JSONDecodeError):
+        return "a number of thousands of digits"  # Python refuses to read it
+    return (
+        f"{error.msg}, line {error.lineno}, column {error.colno}"
+        if error.lineno > 1
+        else f"{error.msg}, column {error.colno}"
+    )
 
 
 def _json(path: Path) -> Iterator[Row | Broken]:
@@ -154,7 +165,8 @@ def _json(path: Path) -> Iterator[Row | Broken]:
         if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":  # JSON lines under the name .json
             yield from _json_lines(text.split("\n"))
             return
-        raise RecordError(f"{path}: not JSON ({error}); correct it, or write one object a line as .jsonl") from None
+        fault = f"not JSON ({_fault(error)})"
+        raise RecordError(f"{path}: {fault}; correct it, or write one object a line as .jsonl") from None
     for name in ("data", "rows"):
         if isinstance(value, Mapping) and isinstance(value.get(name), list):
             value = value[name]
