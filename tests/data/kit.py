@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,10 @@ def parquet(path: Path, rows: list[dict[str, Any]]) -> None:
     import pyarrow.parquet
 
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+
+
+def public_data() -> Path | None:
+    """The folder of public data: named by ASSENT_DATA, or beside the repository; None where there is none."""
+    beside = Path(__file__).parents[3] / "shared" / "data"
+    path = Path(os.environ.get("ASSENT_DATA", beside))
+    return path if (path / "native").is_dir() else None

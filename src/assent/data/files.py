@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from assent.records import RecordError
 
@@ -106,16 +106,11 @@ def _row(line: int, value: Any) -> Row | Broken:
 
 
 def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [child for item in level for child in _children(item)]
-    return any(isinstance(item, Mapping | list | tuple) for item in level)
-
-
-def _children(value: Any) -> Iterable[Any]:
-    if isinstance(value, Mapping):
-        return cast(Mapping[str, Any], value).values()
-    return cast(Iterable[Any], value) if isinstance(value, list | tuple) else ()
+    level: list[Any] = [value]
+    for _ in range(DEEPEST + 1):
+        level = [item for item in level if isinstance(item, Mapping | list | tuple)]
+        level = [child for item in level for child in (item.values() if isinstance(item, Mapping) else item)]
+    return bool(level)
 
 
 # -- lines and JSON ------------------------------------------------------------------------------------------------
@@ -128,32 +123,26 @@ def _jsonl(path: Path) -> Iterator[Row | Broken]:
 
 def _json_lines(lines: Iterable[str]) -> Iterator[Row | Broken]:
     for number, line in enumerate(lines, start=1):
+        line = line.rstrip("\n")
         if not line.strip():
             continue
-        if not _is_text(line):
-            yield Broken(number, NOT_UTF8, _escaped(line.rstrip("\n")))
-            continue
-        line = line.rstrip("\n")
         try:
             value = json.loads(line)
         except ValueError as error:
-            yield Broken(number, f"not JSON ({_fault(error)}); write one JSON object a line", line)
+            reason = f"not JSON ({_fault(error)}); write one JSON object a line" if _is_text(line) else NOT_UTF8
+            yield Broken(number, reason, _escaped(line))
         except RecursionError:
-            yield Broken(number, TOO_DEEP, line)
+            yield Broken(number, TOO_DEEP, _escaped(line))
         else:
             # without an escape there can be no lone surrogate, and the checks would double the time of a big file
             plain = isinstance(value, Mapping) and "\\u" not in line and line.count("[") + line.count("{") <= DEEPEST
-            yield Row(number, value) if plain else _row(number, value)
+            yield Row(number, value) if plain and _is_text(line) else _row(number, value)
 
 
 def _fault(error: ValueError) -> str:
     if not isinstance(error, json.JSONDecodeError):
         return "a number of thousands of digits"  # Python refuses to read it
-    return (
-        f"{error.msg}, line {error.lineno}, column {error.colno}"
-        if error.lineno > 1
-        else f"{error.msg}, column {error.colno}"
-    )
+    return f"{error.msg}, {f'line {error.lineno}, ' if error.lineno > 1 else ''}column {error.colno}"
 
 
 def _json(path: Path) -> Iterator[Row | Broken]:
@@ -195,10 +184,10 @@ class _Lines:
         self.number += 1
         return line
 
-    def give_back(self, count: int) -> None:
-        self._again.extendleft(reversed(self.taken[count:]))
-        self.number -= len(self.taken) - count
-        self.taken = self.taken[:count]
+    def give_back(self) -> None:
+        """All that was taken but the first."""
+        self._again.extendleft(reversed(self.taken[1:]))
+        self.number -= len(self.taken) - 1
 
 
 def _csv(path: Path) -> Iterator[Row | Broken]:
@@ -214,7 +203,7 @@ def _csv(path: Path) -> Iterator[Row | Broken]:
             except StopIteration:
                 return
             except csv.Error as error:
-                lines.give_back(1)  # the rows after this line may be whole
+                lines.give_back()  # the rows after this line may be whole
                 raw = _escaped(lines.taken[0].rstrip("\r\n"))
                 yield Broken(start, f"not CSV ({error}); quote the cells that hold quotes, commas or line ends", raw)
                 continue
@@ -224,7 +213,7 @@ def _csv(path: Path) -> Iterator[Row | Broken]:
 
 def _header(path: Path, lines: _Lines) -> list[str]:
     try:
-        header = next(csv.reader(lines, strict=True), [])
+        header = [name.strip() for name in next(csv.reader(lines, strict=True), [])]
     except csv.Error as error:
         raise RecordError(f"{path}: the header is not CSV ({error}); quote its names") from None
     if repeated := [name for name in header if header.count(name) > 1]:
