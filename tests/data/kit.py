@@ -51,7 +51,7 @@ def check(loaded: public.Loaded[Any]) -> None:
         problem, _, remedy = fault.reason.partition("; ")
         assert problem
         assert remedy, fault.reason
-        json.dumps(dataclasses.asdict(fault), ensure_ascii=False, default=str).encode()
+        json.dumps(dataclasses.asdict(fault), ensure_ascii=False).encode()
     for record in loaded.records:
         assert records.from_json(json.loads(json.dumps(records.to_json(record)))) == record
 

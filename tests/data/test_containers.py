@@ -1,6 +1,8 @@
 """Every container: the same rows come out of each."""
 
 import csv
+import datetime
+import decimal
 import gzip
 import io
 import json
@@ -96,6 +98,17 @@ def test_tables_of_conversations_with_nulls_and_a_data_set_of_splits(tmp_path: P
     with pytest.raises(RecordError, match=r"holds the splits train; name one, such as .*/all/train"):
         load(tmp_path / "all", "demonstration")
     assert load(tmp_path / "all" / "train", "demonstration").records == loaded.records
+
+
+def test_what_json_does_not_have_becomes_text(tmp_path: Path) -> None:
+    when = datetime.datetime(2022, 3, 4, 5, 6)
+    odd = {"when": when, "raw": b"x", "many": decimal.Decimal("1.5"), "day": when.date()}
+    for make in (parquet, saved):
+        path = tmp_path / f"{make.__name__}.parquet"
+        make(path, [{"prompt": "a", "group": when, **odd}, {"prompt": None, "group": None, **odd}])
+        loaded = load(path, "prompt")
+        assert loaded.rejected[0].row["when"] == str(when)
+        assert len(loaded.records) == 1
 
 
 def test_plain_text(tmp_path: Path) -> None:

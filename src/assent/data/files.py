@@ -70,8 +70,7 @@ def _reader(path: Path) -> Callable[[Path], Iterator[Row | Broken]]:
         suffixes.pop()
     ending = suffixes[-1] if suffixes else ""
     if ending not in READERS:
-        known = ", ".join(READERS)
-        raise RecordError(f"{path}: the ending {ending!r} is not known; known are {known}, all but .parquet also .gz")
+        raise RecordError(f"{path}: the ending {ending!r} is not known; known are {', '.join(READERS)}, most also .gz")
     return READERS[ending]
 
 
@@ -95,7 +94,7 @@ def _escaped(text: str) -> str:
 
 def _row(line: int, value: Any) -> Row | Broken:
     """A parsed value as a row, if it is an object that can be written again."""
-    written = json.dumps(value, ensure_ascii=False, default=str)
+    written = json.dumps(value, ensure_ascii=False)
     if _is_deep(value):
         return Broken(line, TOO_DEEP, _escaped(written))
     if not _is_text(written):
@@ -204,8 +203,8 @@ def _csv(path: Path) -> Iterator[Row | Broken]:
                 return
             except csv.Error as error:
                 lines.give_back()  # the rows after this line may be whole
-                raw = _escaped(lines.taken[0].rstrip("\r\n"))
-                yield Broken(start, f"not CSV ({error}); quote the cells that hold quotes, commas or line ends", raw)
+                reason = f"not CSV ({error}); quote the cells that hold quotes, commas or line ends"
+                yield Broken(start, reason, _escaped(lines.taken[0].rstrip("\r\n")))
                 continue
             if cells:
                 yield _csv_row(start, header, cells)
@@ -244,8 +243,7 @@ def _parquet(path: Path) -> Iterator[Row | Broken]:
     try:
         with pyarrow.parquet.ParquetFile(path) as table:
             values = (value for batch in table.iter_batches(batch_size=1024) for value in batch.to_pylist())
-            for number, value in enumerate(values, start=1):
-                yield _row(number, value)
+            yield from _table(values)
     except (pyarrow.ArrowException, OSError) as error:
         raise RecordError(f"{path}: not a whole Parquet file ({error}); fetch or write the file again") from None
 
@@ -259,8 +257,12 @@ def _saved_dataset(path: Path) -> Iterator[Row | Broken]:
     if isinstance(dataset, datasets.DatasetDict):
         splits = [str(name) for name in dataset]
         raise RecordError(f"{path}: holds the splits {', '.join(splits)}; name one, such as {path / splits[0]}")
-    for number, value in enumerate(dataset, start=1):
-        yield _row(number, value)
+    yield from _table(dataset)
+
+
+def _table(values: Iterable[Any]) -> Iterator[Row | Broken]:
+    for number, value in enumerate(values, start=1):
+        yield _row(number, json.loads(json.dumps(value, default=str)))  # dates and the like become texts
 
 
 # -- plain text ----------------------------------------------------------------------------------------------------
