@@ -16,7 +16,7 @@ def scored(prompt: str, answer: str, **rest: Any) -> dict[str, Any]:
 
 
 def test_one_response_a_row_makes_groups_across_files(tmp_path: Path) -> None:
-    one = [scored("a", "1", score=0.1), scored("b", "1", rank=2), scored("a", "2", score=0.1, model="m")]
+    one = [scored("a", "1", score=0.1, id="answer 1"), scored("b", "1", rank=2), scored("a", "2", score=0.1, model="m")]
     two = [scored("b", "2", rank=1), scored("a", "3", score=7), scored("a", "4", score=1, labeler="ann")]
     two += [scored("a", "5", score=2, labeler="ann"), scored("c", "1", score=1)]
     paths = [write(tmp_path / "1.jsonl", one), write(tmp_path / "2.jsonl", two)]
@@ -27,6 +27,7 @@ def test_one_response_a_row_makes_groups_across_files(tmp_path: Path) -> None:
         (["4", "5"], (2, 1), "ann"),
     ]
     assert loaded.records[0].responses[1].policy == "m"
+    assert loaded.records[0].id != "answer 1"  # that is the response's
     assert (loaded.rows, loaded.expanded, loaded.merged, len(loaded.rejected)) == (8, 0, 4, 1)
     assert why(loaded) == ["responses: 1 given; a ranking compares at least 2"]
     assert loaded.rejected[0].row == two[-1]

@@ -63,8 +63,8 @@ def test_system_messages_and_long_conversations(field: str, tmp_path: Path) -> N
         PAIR | {"prompt": [{"role": "system", "content": "Be brief."}, USER], field: "Be brief."},
         {"instruction": "Name a color.", field: "Be brief.", "chosen": "Blue.", "rejected": "No."},
     ]
-    for found in load_rows(tmp_path, rows, "ranking").records:
-        assert said(found.prompt) == [("system", "Be brief."), *ASKED]
+    brief = load_rows(tmp_path, rows, "ranking").records
+    assert [said(found.prompt) for found in brief] == [[("system", "Be brief."), *ASKED]] * 3
     long = {side: hh("Hello", "Hi. Human: no turn", "And\nAssistant: this?", side) for side in ("chosen", "rejected")}
     (found,) = load_rows(tmp_path, [long], "ranking").records
     assert [role for role, _ in said(found.prompt)] == ["user", "assistant", "user"]

@@ -43,6 +43,7 @@ def test_an_instruction_is_what_it_is_about_as_well(tmp_path: Path) -> None:
     parts = {"instruction": "Translate.", "input": "hello"}
     answers: list[tuple[str, dict[str, Any]]] = [
         ("demonstration", {"output": "bonjour"}),
+        ("demonstration", {"input": None, "context": "hello", "response": "bonjour"}),
         ("prompt", {}),
         ("ranking", {"chosen": "bonjour", "rejected": "no"}),
         ("ranking", {"responses": ["bonjour", "no"], "ranks": [1, 2]}),
