@@ -5,10 +5,12 @@ plain text for pretraining. Every line carries its kind, the schema version, its
 file explains itself years later. Files are append-only JSONL; nothing here rewrites one.
 """
 
+import codecs
+import contextlib
 import dataclasses
 import gzip
-import io
 import json
+import math
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -216,12 +218,14 @@ def to_json(record: Record) -> dict[str, Any]:
     return {"kind": _NAMES[type(record)], "schema": SCHEMA, **dataclasses.asdict(record)}
 
 
-def from_json(row: Mapping[str, Any]) -> Record:
+def from_json(row: Any) -> Record:
     """The record of a JSON object.
 
     Raises ValueError that names the field: unknown kind, newer schema, missing, unknown or ill-typed field.
     """
-    if row.get("kind") not in KINDS:
+    if not isinstance(row, Mapping):
+        raise ValueError(f"record: an object was expected, not {type(row).__name__}")
+    if not isinstance(row.get("kind"), str) or row["kind"] not in KINDS:
         raise ValueError(f"kind: {row.get('kind')!r} is not one of {', '.join(KINDS)}")
     if row.get("schema") != SCHEMA:
         raise ValueError(f"schema: {row.get('schema')!r}; this version of Assent reads schema {SCHEMA}")
@@ -243,12 +247,19 @@ def _decode(value: Any, wanted: Any, where: str) -> Any:
             raise ValueError(f"{where}: an object was expected, not {type(value).__name__}")
         return {str(key): _decode(item, arguments[1], f"{where}.{key}") for key, item in value.items()}
     allowed = arguments if origin is types.UnionType else (wanted,)
-    if float in allowed and type(value) is int:
-        value = float(value)
+    if float in allowed and type(value) in (int, float):
+        value = _finite(value, where)
     if type(value) not in allowed:  # exact: bool is not an int here
         words = " or ".join(kind.__name__ for kind in allowed)
         raise ValueError(f"{where}: {words} was expected, not {type(value).__name__}")
     return value
+
+
+def _finite(value: int | float, where: str) -> float:
+    with contextlib.suppress(OverflowError):
+        if math.isfinite(number := float(value)):
+            return number
+    raise ValueError(f"{where}: a finite number was expected")
 
 
 def _decode_dataclass(value: Any, wanted: type, where: str) -> Any:
@@ -271,27 +282,20 @@ def _has_default(f: "dataclasses.Field[Any]") -> bool:
     return f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING
 
 
-def open_text(path: Path) -> io.TextIOBase:
-    """Open a UTF-8 text file, through gzip when its name ends in `.gz`; a byte-order mark is skipped."""
-    if path.suffix == ".gz":
-        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8-sig")
-    return path.open(encoding="utf-8-sig")
-
-
 def read(path: Path, kind: type[R]) -> Iterator[R]:
     """The records of a JSONL(.gz) file of Assent's own; blank lines are skipped.
 
     Raises RecordError (file, line, field, remedy) at the first line that is not a `kind`.
     """
-    with open_text(path) as file:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            if not line.strip():
+            if not line.removeprefix(codecs.BOM_UTF8).strip():
                 continue
             try:
-                record = from_json(json.loads(line))
+                record = from_json(json.loads(line.decode("utf-8-sig")))
                 if not isinstance(record, kind):
                     raise ValueError(f"kind: a {kind_name(kind)} was expected, not a {kind_name(type(record))}")
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise RecordError(
                     f"{path}, line {number}: {error}. "
                     "Correct the line, or run `assent import` on the file to keep the good ones."

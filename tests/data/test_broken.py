@@ -189,3 +189,27 @@ def test_no_row_breaks_the_importer(tmp_path_factory: Any, rows: list[Any], kind
     path = write(tmp_path_factory.mktemp("any") / "a.jsonl", rows)
     loaded = attempt(path, kind, layout=layout)
     assert loaded is None or loaded.rows == len(rows)
+
+
+SHOWN = (
+    b'{"kind": "demonstration", "schema": 1, "id": "a", "response": "b", "seconds": SECONDS,'
+    b' "prompt": {"id": "p", "messages": [{"role": "user", "content": "c"}]}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"[]", "an object was expected"),
+        (b'{"kind": [], "schema": 1}', "kind: "),
+        (b'{"kind": "document", "schema": 1, "id": "a", "text": "\xff"}', "utf-8"),
+        (b"[" * 100_000, "recursion"),
+        (SHOWN.replace(b"SECONDS", b"NaN"), "seconds: a finite number"),
+        (SHOWN.replace(b"SECONDS", b"1" + b"0" * 400), "seconds: a finite number"),
+    ],
+)
+def test_a_broken_line_of_records_is_named(line: bytes, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf\n" + line + b"\n")
+    with pytest.raises(records.RecordError, match=f"line 2: .*{says}"):
+        list(records.read(path, records.Demonstration))

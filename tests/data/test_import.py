@@ -192,7 +192,7 @@ def test_own_records_and_the_kinds_in_them(tmp_path: Path) -> None:
     bad = [{"kind": [], "schema": 1}, good | {"schema": 9}, good | {"ranks": [1, True]}, good | {"extra": 1}]
     bad += [good | {"ranks": [1]}, good | {"seconds": 10**400}, {"kind": "ranking", "schema": 1}]
     loaded = load_rows(tmp_path, [good, *bad], "ranking")
-    fields = ["kind", "schema", "ranks[1]", "extra", "ranks", "", "id prompt responses ranks"]
+    fields = ["kind", "schema", "ranks[1]", "extra", "ranks", "seconds", "id prompt responses ranks"]
     assert all(fault.field in field for fault, field in zip(loaded.rejected, fields, strict=True))
 
 
