@@ -55,9 +55,9 @@ def paper_175b() -> Recipe:
 
 
 def small() -> Recipe:
-    """Small models from scratch: larger learning rates, shorter texts, fewer episodes; the ratios are the paper's."""
+    """Models of a few million parameters from scratch: larger learning rates, shorter texts, fewer episodes."""
     limits = Limits(prompt=320, response=128, context=448)
-    tuned = SFTConfig(epochs=3, batch=16, optimiser=Optimiser(learning_rate=5e-4), residual_dropout=0.1, limits=limits)
+    tuned = SFTConfig(epochs=3, batch=16, optimiser=Optimiser(learning_rate=1e-3), residual_dropout=0.1, limits=limits)
     return Recipe(
         shape=Shape(width=128),
         pretrain=replace(
@@ -67,15 +67,16 @@ def small() -> Recipe:
         init=replace(tuned, epochs=2, residual_dropout=0.0, pretrain_fraction=0.1),
         reward=RewardConfig(
             batch=16,
-            optimiser=Optimiser(learning_rate=2e-4),
+            optimiser=Optimiser(learning_rate=3e-4),
             limits=Limits(prompt=384, response=384, context=512),
         ),
         ppo=PPOConfig(
             episodes=1280,
             batch=64,
             minibatch=8,
-            policy=Optimiser(learning_rate=5e-5, epsilon=1e-5),
-            value=Optimiser(learning_rate=1e-4, epsilon=1e-5),
+            policy=Optimiser(learning_rate=1e-4, epsilon=1e-5),
+            value=Optimiser(learning_rate=3e-4, epsilon=1e-5),
+            kl_coef=0.05,
             pretrain_coef=1.0,
             validate_every=5,
             limits=replace(limits, response=48),
