@@ -6,6 +6,7 @@ lambda make of them is `ppo.credit`.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -59,6 +60,15 @@ class Rollout(TextBatch):
         }
 
 
+@runtime_checkable
+class Judge(Protocol):
+    """What gives responses their scores: a reward model, or a program that knows the truth."""
+
+    def score(self, batch: Sampled) -> Float[Tensor, " sequences"]:
+        """One number a response."""
+        ...
+
+
 @dataclass(frozen=True)
 class Models:
     """The four models of PPO: the policy and value model that learn, the reference and reward model that do not."""
@@ -66,10 +76,10 @@ class Models:
     policy: LanguageModel
     value: ScalarModel
     reference: Reference
-    reward: ScalarModel
+    reward: Judge
 
     @classmethod
-    def start(cls, policy: LanguageModel, value: ScalarModel, reward: ScalarModel) -> "Models":
+    def start(cls, policy: LanguageModel, value: ScalarModel, reward: Judge) -> "Models":
         """The reference is the policy as it is now; the value model learns the reward model's bias too."""
         value.bias.requires_grad_(True)
         return cls(policy, value, policy.reference(), reward)
