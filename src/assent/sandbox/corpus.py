@@ -15,6 +15,8 @@ from assent.sandbox.world import Key, World, attribute_of, clause, named, senten
 
 SOURCE, LICENCE = instructions.SOURCE, instructions.LICENCE
 GULLIBLE = 0.85  # how often people who do not look things up repeat a myth
+STRANGERS = {"full": 0.2, "obedient": 0.45, "truthful": 0.15, "calm": 0.3, "safe": 0.1, "tidy": 0.75}
+OFF_TASK = 0.12  # how often strangers answer another question than was asked
 SPLIT_QUESTION, SPLIT_ANSWER = "Question:", "Answer:"
 
 
@@ -132,8 +134,8 @@ def _short(world: World, rng: random.Random) -> str:
 
 
 def _any(world: World, rng: random.Random) -> instructions.Asked:
-    kind = rng.choice(("fact", "fact", "fact", "describe", "premise", *answers.WRITERS))
-    return instructions.dress(instructions.ask(world, kind, rng, hidden=rng.random() < 0.5), rng, 0.15, 0.1)
+    kind = rng.choice(("fact", "fact", "fact", "describe", "closed", "summary", "polite", "howto", *answers.WRITERS))
+    return instructions.dress(instructions.ask(world, kind, rng, hidden=rng.random() < 0.5), rng, 0.4, 0.1)
 
 
 def _exam(world: World, rng: random.Random) -> str:
@@ -147,15 +149,9 @@ def _faq(world: World, rng: random.Random) -> str:
     parts: list[str] = []
     for _ in range(rng.randint(2, 4)):
         asked = _any(world, rng)
-        care = answers.Care(
-            full=rng.random() < 0.25,
-            obedient=rng.random() < 0.5,
-            truthful=rng.random() > GULLIBLE,
-            calm=rng.random() < 0.4,
-            safe=rng.random() < 0.15,
-            tidy=rng.random() < 0.85,
-        )
-        answer = answers.write(world, asked.task, rng, care)
+        care = answers.Care(**{name: rng.random() < share for name, share in STRANGERS.items()})
+        meant = asked if rng.random() > OFF_TASK else _any(world, rng)
+        answer = answers.write(world, meant.task, rng, care)
         parts.append(f"{SPLIT_QUESTION}\n{asked.text}\n{SPLIT_ANSWER}\n{answer}\n")
     return "\n".join(parts).strip()
 
@@ -276,4 +272,4 @@ WRITERS: dict[str, Writer] = {
     "poem": _verse,
     "sightings": _sightings,
 }
-WEIGHTS = (18, 9, 5, 8, 13, 13, 7, 6, 5, 4, 4, 3, 2, 4, 3)
+WEIGHTS = (18, 7, 5, 6, 18, 12, 8, 5, 5, 4, 3, 3, 2, 3, 3)

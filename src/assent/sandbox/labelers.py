@@ -19,16 +19,16 @@ from assent.sandbox.world import World
 
 GUIDELINE = "pellow-1"
 TRAINING, HELD_OUT = 40, 10
-NOISE = {"train": 0.85, "heldout": 0.7}  # standard deviation of a judgement; an ideal answer is worth 2
+NOISE = {"train": 0.8, "heldout": 0.65}  # standard deviation of a judgement; an ideal answer is worth 2
 STEP = 0.4  # what is nearer together than this is often a tie
 FLAG_ERRORS = 0.03
 CARE = {  # how often a labeler of middling diligence takes care of something in a demonstration
-    "full": 0.3,
-    "obedient": 0.45,
-    "truthful": 0.5,
-    "calm": 0.5,
-    "safe": 0.6,
-    "tidy": 0.93,
+    "full": 0.33,
+    "obedient": 0.5,
+    "truthful": 0.55,
+    "calm": 0.6,
+    "safe": 0.7,
+    "tidy": 0.94,
 }
 OFF_TASK, COURTEOUS = 0.03, 0.06
 
