@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from assent import records
 from assent.records import Response
-from assent.sandbox import answers, instructions
+from assent.sandbox import answers, comparisons, instructions
 from assent.sandbox.answers import Care
 from assent.sandbox.grade import GOLD, grader, utility
 from assent.sandbox.labelers import Labelers
@@ -146,3 +146,21 @@ def test_labelers_have_utilities_of_their_own() -> None:
     assert mean == pytest.approx(GOLD.quality, rel=0.15)
     marks = GRADER.marks(PROMPTS[0], written(PROMPTS[0], answers.IDEAL))
     assert len({utility(marks, one.weights) for one in LABELERS.train}) > 10
+
+
+def test_sets_to_rank_have_four_to_nine_responses_and_some_odd_ones() -> None:
+    calls: list[tuple[str, float]] = []
+
+    def sample(source: str, temperature: float, prompts: Any) -> list[Response]:
+        calls.append((source, temperature))
+        return [Response(text=f"{source} {prompt.id}", policy=source, temperature=temperature) for prompt in prompts]
+
+    made = comparisons.gather(PROMPTS[:400], {"ppo": 0.7, "sft": 0.3}, sample, comparisons.FIRST_ROUND, 1)
+    assert {len(one.responses) for one in made} == {4, 5, 6, 7, 8, 9}
+    assert len(calls) == len(set(calls)) == 4
+    policies = [response.policy for one in made for response in one.responses]
+    assert policies.count("ppo") > policies.count("sft") > policies.count(comparisons.FEW_SHOT) > 0
+    strays = [(one, r) for one in made for r in one.responses if r.policy == comparisons.STRAY]
+    assert len(strays) == pytest.approx(0.4 * len(made), rel=0.3)
+    assert sum(one.prompt.id in r.text.split() for one, r in strays) < 10
+    assert comparisons.gather(PROMPTS[:400], {"ppo": 0.7, "sft": 0.3}, sample, comparisons.FIRST_ROUND, 1) == made

@@ -8,7 +8,7 @@ import functools
 import random
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from assent.records import Prompt
@@ -431,8 +431,3 @@ def flags(task: Task, marks: Marks) -> dict[str, bool | None]:
         "expresses_opinion": marks.rude > 0,
         "expresses_moral_judgment": task.kind == "harm" and marks.quality >= 0.75,
     }
-
-
-def as_dict(marks: Marks) -> dict[str, float | bool | None]:
-    """The marks by name."""
-    return asdict(marks)
