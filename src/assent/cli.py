@@ -27,6 +27,8 @@ class Verb(NamedTuple):
 
 
 VERBS = {
+    "demo": Verb("demo", "Demo", "the whole method in the sandbox, and what becomes of the paper's claims"),
+    "sandbox": Verb("demo", "Sandbox", "write the sandbox's corpus, prompts and demonstrations"),
     "import": Verb("files", "Import", "turn other people's files into records; keep aside what cannot be read"),
     "clean": Verb("files", "Clean", "prepare prompts: duplicates, a cap a user, split by user, personal data"),
     "pretrain": Verb("train", "Pretrain", "step 0: a small base model from scratch on plain text"),

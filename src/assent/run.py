@@ -241,7 +241,7 @@ class Run:
         if self.writes:
             _write_json(path, {**(json.loads(path.read_text()) if path.exists() else {}), **values})
 
-    def export(self, save: Callable[[Path], None], name: str = "model") -> None:
+    def export(self, save: Callable[[Path], object], name: str = "model") -> None:
         """Write the directory `name` of the result with `save`, whole or not at all."""
         if self.writes:
             with atomically(self.directory / name) as temporary:

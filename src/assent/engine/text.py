@@ -79,6 +79,10 @@ class Text:
         ids = self._render(messages)
         return _tensor(ids or [self.separator])
 
+    def plain(self, text: str) -> Tokens:
+        """The ids of a text as it is: what a language model goes on with, outside any conversation."""
+        return _tensor(self._plain(text))
+
     def response(self, text: str, *, ended: bool = True) -> Tokens:
         """The ids of a response, with the end-of-turn token unless the text ran into a limit (`ended=False`)."""
         return _tensor([*self._plain(text), *([self.end] if ended else [])])

@@ -1,0 +1,121 @@
+"""The paper's claims beside what came out here. A claim holds when its interval says so, and not before."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+Three = list[float]  # low, value, high
+Summary = Mapping[str, Any]
+
+
+class Claim(NamedTuple):
+    """A sentence of the paper, its figure, and how to look for it in a summary: what stands there, and whether it holds
+    (None: nothing to hold, a number to know)."""
+
+    says: str
+    paper: str
+    look: Callable[[Summary], tuple[str, bool | None]]
+
+
+def table(summary: Summary) -> list[dict[str, Any]]:
+    """One row a claim."""
+    rows: list[dict[str, Any]] = []
+    for claim in CLAIMS:
+        here, holds = claim.look(summary)
+        rows.append({"claim": claim.says, "paper": claim.paper, "here": here, "holds": VERDICTS[holds]})
+    return rows
+
+
+VERDICTS = {True: "holds", False: "does not hold", None: ""}
+
+
+def shown(three: Three, percent: bool = True) -> str:
+    """`57.0 % (54.1 to 60.2)`."""
+    scale, unit = (100, " %") if percent else (1, "")
+    low, value, high = (number * scale for number in three)
+    digits = 1 if percent else 3
+    return f"{value:.{digits}f}{unit} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def preferred(key: str, group: str, name: str, above: bool = True) -> Callable[[Summary], tuple[str, bool | None]]:
+    """The win rate of a policy against SFT is clear of one half."""
+
+    def look(summary: Summary) -> tuple[str, bool | None]:
+        found: Three = summary[key][group][name]
+        return shown(found), found[0] > 0.5 if above else found[2] < 0.5
+
+    return look
+
+
+def same(summary: Summary) -> tuple[str, bool | None]:
+    """PPO-ptx against PPO is not clear of one half."""
+    found: Three = summary["ptx_over_ppo"]
+    return f"PPO-ptx over PPO {shown(found)}", found[0] <= 0.5 <= found[2]
+
+
+def better(key: str, ours: str, theirs: str, less: bool = False) -> Callable[[Summary], tuple[str, bool | None]]:
+    """A share is higher (or lower) for one policy than for another, their intervals apart."""
+
+    def look(summary: Summary) -> tuple[str, bool | None]:
+        one, other = summary[key][ours], summary[key][theirs]
+        apart = one[2] < other[0] if less else one[0] > other[2]
+        return f"{shown(one)} against {shown(other)}", apart
+
+    return look
+
+
+def agreeing(group: str) -> Callable[[Summary], tuple[str, bool | None]]:
+    """How often two labelers of a group agree."""
+    return lambda summary: (shown(summary["agreement"][group]), None)
+
+
+def carries_over(summary: Summary) -> tuple[str, bool | None]:
+    """The reward model predicts both groups better than chance."""
+    own, other = summary["reward"]["own"], summary["reward"]["heldout"]
+    return f"own {shown(own)}, held-out {shown(other)}", min(own[0], other[0]) > 0.5
+
+
+def generalises(summary: Summary) -> tuple[str, bool | None]:
+    """Held-out labelers prefer PPO-ptx as training labelers do: the intervals overlap."""
+    one, other = (summary["win_rate"][group]["ppo_ptx"] for group in ("train", "heldout"))
+    return f"training {shown(one)}, held-out {shown(other)}", one[0] <= other[2] and other[0] <= one[2]
+
+
+def taxed(summary: Summary) -> tuple[str, bool | None]:
+    """PPO loses on the corpus what the base model knew."""
+    loss = summary["corpus_loss"]
+    return f"loss {shown(loss['ppo'], False)}, base {shown(loss['base'], False)}", loss["ppo"][0] > loss["base"][2]
+
+
+def paid_back(summary: Summary) -> tuple[str, bool | None]:
+    """The pretraining mix regains at least 80 % of what PPO lost."""
+    base, ppo, mixed = (summary["corpus_loss"][name][1] for name in ("base", "ppo", "ppo_ptx"))
+    regained = (ppo - mixed) / (ppo - base)
+    return f"loss {mixed:.3f} against PPO's {ppo:.3f}, {100 * regained:.0f} % of the tax", regained >= 0.8
+
+
+def controlled(summary: Summary) -> tuple[str, bool | None]:
+    """PPO on the gold reward, which no labeler and no reward model stands between."""
+    found: Three = summary["win_rate"]["heldout"]["gold"]
+    return shown(found), None
+
+
+CLAIMS = (
+    Claim("Training labelers agree with each other (3.4)", "72.6 ± 1.5 %", agreeing("train")),
+    Claim("Held-out labelers agree with each other (3.4)", "77.3 ± 1.3 %", agreeing("heldout")),
+    Claim("The reward model predicts labelers it has not seen (4.1, E.2)", "own 72.4 %, others 69.6 %", carries_over),
+    Claim("The base model is worse than SFT", "about 23 %", preferred("win_rate", "heldout", "base", above=False)),
+    Claim("A prompted base model is worse than SFT", "about 41 %", preferred("win_rate", "heldout", "prompted", False)),
+    Claim("Held-out labelers prefer PPO to SFT", "about 70 %", preferred("win_rate", "heldout", "ppo")),
+    Claim("Held-out labelers prefer PPO-ptx to SFT", "73.4 ± 2 %", preferred("win_rate", "heldout", "ppo_ptx")),
+    Claim("The same when both answer greedily", "not measured", preferred("win_rate_greedy", "heldout", "ppo_ptx")),
+    Claim("PPO-ptx is about as good as PPO", "about equal", same),
+    Claim("Held-out labelers prefer it as training labelers do (4.1)", "about the same rates", generalises),
+    Claim("PPO-ptx is more truthful than the base model", "about twice as often", better("truthful", "ppo_ptx", "base")),
+    Claim("... and than SFT", "42 % against 21 % (GPT-3)", better("truthful", "ppo_ptx", "sft")),
+    Claim("It makes up less in closed domains than the base", "21 % against 41 %", better("hallucination", "ppo_ptx", "base", less=True)),
+    Claim("It follows explicit constraints more often than SFT", "about 43 % against 34 %", better("constraints", "ppo_ptx", "sft")),
+    Claim("It is less rude when asked rudely than the base", "25 % less toxic, if asked respectfully", better("rude", "ppo_ptx", "base", less=True)),
+    Claim("PPO pays an alignment tax on the corpus", "regressions on public tasks", taxed),
+    Claim("The pretraining mix pays it back", "mostly, on most tasks", paid_back),
+    Claim("Control: PPO on the true reward, against SFT", "not in the paper", controlled),
+)  # fmt: skip
