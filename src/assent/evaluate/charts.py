@@ -1,0 +1,144 @@
+"""The charts of a report, as SVG that stands in the page."""
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from assent.evaluate.part import Part
+
+SMOOTHED = 12  # windows in a curve of many steps: thin line as logged, thick line averaged
+QUIET = ("seconds/", "memory/")  # shown in the chart of time
+
+
+def charts(part: Part) -> Iterator[dict[str, Any]]:
+    """The charts of one run: overviews first, then every metric that moves."""
+    names = [name for name in part.metric_names if not name.startswith(QUIET)]
+    if {"reward", "kl"} <= set(names):
+        yield _chart("reward against KL", lambda axes: _draw_frontier(axes, part))
+    norms = [name for name in ("gradient_norm/policy", "gradient_norm/pretrain") if name in names]
+    if len(norms) == 2:
+        yield _chart("gradient norms of both parts, before clipping", lambda axes: _draw_curves(axes, part, norms))
+    table = part.results.get("calibration", {}).get("reliability")
+    if table:
+        yield _chart("reward model: sure against right", lambda axes: _draw_reliability(axes, table))
+    for name in names:
+        if name not in norms or len(norms) < 2:
+            yield _chart(name, lambda axes, name=name: _draw_curves(axes, part, [name]))
+
+
+def headlines(part: Part) -> Iterator[dict[str, Any]]:
+    """The charts of a comparison, for the top of the page: win rates, and the reward that was hoped for and earned."""
+    for key, words in (("win_rate", "sampled at temperature 1"), ("win_rate_greedy", "greedy")):
+        rates = part.results.get(key)
+        if rates:
+            title = f"preferred to SFT, {words}; 95 % intervals over prompts"
+            yield _chart(title, lambda axes, rates=rates: _draw_rates(axes, rates))
+    for name, path in part.results.get("frontier", {}).items():
+        title = f"{name}: what the reward model promised and what the answers were worth, against KL"
+        yield _chart(title, lambda axes, path=path: _draw_promise(axes, path))
+
+
+def _draw_rates(axes: Any, rates: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+    names = list(next(iter(rates.values())))
+    for number, (group, found) in enumerate(rates.items()):
+        places = [place + (number - 0.5) * 0.25 for place in range(len(names))]
+        middles = [found[name][1] for name in names]
+        errors = [
+            [found[name][1] - found[name][0] for name in names],
+            [found[name][2] - found[name][1] for name in names],
+        ]
+        axes.errorbar(places, middles, yerr=[low, high], fmt="o", ms=4, lw=1.2, label=f"{group} labelers")
+    axes.axhline(0.5, color="grey", lw=0.6)
+    axes.set_xticks(range(len(names)), names)
+    axes.set_ylim(0, 1)
+    axes.legend(frameon=False)
+
+
+def _draw_promise(axes: Any, path: Sequence[Mapping[str, float]]) -> None:
+    steps = [max(row["kl"], 0.0) ** 0.5 for row in path]
+    axes.plot(steps, [row["reward"] for row in path], marker="o", ms=3, label="reward of training")
+    axes.plot(steps, [row["gold"] for row in path], marker="s", ms=3, label="true worth")
+    axes.set_xlabel("square root of the KL to the reference, nats an episode")
+    axes.legend(frameon=False)
+
+
+def _chart(title: str, draw: Callable[[Any], None]) -> dict[str, Any]:
+    return {"title": title, "svg": drawn(draw)}
+
+
+def drawn(draw: Callable[[Any], None]) -> Any:
+    """A figure as SVG to stand in the page; the same numbers give the same bytes."""
+    import matplotlib
+    from markupsafe import Markup
+    from matplotlib.figure import Figure
+
+    style: Any = {"svg.fonttype": "none", "svg.hashsalt": "assent", "text.parse_math": False, "font.size": 8}
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(4.2, 2.5), layout="constrained")
+        axes = figure.subplots()
+        axes.spines[["top", "right"]].set_visible(False)
+        draw(axes)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    return Markup(text.getvalue().partition("<svg")[1] + text.getvalue().partition("<svg")[2])
+
+
+def _draw_curves(axes: Any, part: Part, names: Sequence[str]) -> None:
+    for number, name in enumerate(names):
+        steps, values = part.series(name)
+        many = len(values) > 4 * SMOOTHED
+        marker = "o" if len(values) < 2 else None
+        axes.plot(steps, values, color=f"C{number}", alpha=0.3 if many else 1, lw=1, marker=marker, label=name)
+        if many:
+            width = len(values) // SMOOTHED
+            centres = range(width // 2, len(values) - width // 2)
+            means = [sum(values[i - width // 2 : i + width // 2 + 1]) / (2 * (width // 2) + 1) for i in centres]
+            axes.plot([steps[i] for i in centres], means, color=f"C{number}", lw=2)
+    axes.set_xlabel("step")
+    if len(names) > 1:
+        axes.set_yscale("log")
+        axes.legend(frameon=False)
+
+
+def _draw_frontier(axes: Any, part: Part) -> None:
+    for name, marker in (("", "."), ("validation/", "o")):
+        kl, reward = part.series(f"{name}kl")[1], part.series(f"{name}reward")[1]
+        if kl and len(kl) == len(reward):
+            axes.plot(kl, reward, marker=marker, lw=0.6, label="held-out prompts" if name else "training prompts")
+    axes.set_xlabel("KL to the reference, nats an episode")
+    axes.set_ylabel("reward")
+    axes.legend(frameon=False)
+
+
+def _draw_reliability(axes: Any, table: Sequence[Mapping[str, float]]) -> None:
+    axes.plot([0.5, 1], [0.5, 1], color="grey", lw=0.6)
+    sure, right = ([row[name] for row in table] for name in ("confidence", "accuracy"))
+    axes.scatter(sure, right, s=[8 + 200 * row["pairs"] / sum(one["pairs"] for one in table) for row in table])
+    axes.set_xlabel("probability given to the preferred response")
+    axes.set_ylabel("share that labelers preferred")
+
+
+def seconds(part: Part) -> dict[str, float]:
+    """Seconds by phase."""
+    names = [name for name in part.metric_names if name.startswith("seconds/")]
+    return {name.removeprefix("seconds/"): sum(part.series(name)[1]) for name in names}
+
+
+def draw_time(axes: Any, parts: Sequence[Part]) -> None:
+    """Where the time of each run went, and its memory at its peak."""
+    timed = [(part, seconds(part)) for part in parts if seconds(part)]
+    phases = list(dict.fromkeys(phase for _, spent in timed for phase in spent))
+    for number, (part, spent) in enumerate(timed):
+        left = 0.0
+        for phase, length in spent.items():
+            axes.barh(number, length / 60, left=left, color=f"C{phases.index(phase)}")
+            left += length / 60
+        peak = max(part.series("memory/peak_gib")[1], default=0.0)
+        axes.text(left, number, f" {peak:.1f} GiB", va="center")
+    for phase in phases:
+        axes.barh(0, 0, color=f"C{phases.index(phase)}", label=phase)
+    axes.set_yticks(range(len(timed)), [part.name for part, _ in timed])
+    axes.invert_yaxis()
+    axes.margins(x=0.2)
+    axes.set_xlabel("minutes by phase; memory at its peak")
+    axes.legend(frameon=False, fontsize=6)
