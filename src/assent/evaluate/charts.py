@@ -43,10 +43,7 @@ def _draw_rates(axes: Any, rates: Mapping[str, Mapping[str, Sequence[float]]]) -
     for number, (group, found) in enumerate(rates.items()):
         places = [place + (number - 0.5) * 0.25 for place in range(len(names))]
         middles = [found[name][1] for name in names]
-        errors = [
-            [found[name][1] - found[name][0] for name in names],
-            [found[name][2] - found[name][1] for name in names],
-        ]
+        low, high = ([abs(found[name][side] - found[name][1]) for name in names] for side in (0, 2))
         axes.errorbar(places, middles, yerr=[low, high], fmt="o", ms=4, lw=1.2, label=f"{group} labelers")
     axes.axhline(0.5, color="grey", lw=0.6)
     axes.set_xticks(range(len(names)), names)
