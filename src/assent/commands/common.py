@@ -9,7 +9,7 @@ from assent import records
 from assent.commands import Files
 from assent.data import pretraining, public
 from assent.engine import distributed, encode
-from assent.engine.machine import Machine
+from assent.engine.machine import Machine, keep_memory
 from assent.run import Run
 
 R = TypeVar("R", records.Prompt, records.Demonstration, records.Ranking, records.Document)
@@ -28,6 +28,7 @@ class Common:
 
     def start(self) -> None:
         """Run the verb, unless its run has come to its end."""
+        keep_memory()
         distributed.start()
         if Run(self.run, save_every=1, quiet=True, writes=False).finished:
             print(f"{self.run} is finished; see its results.json, or choose another --run for a new one")

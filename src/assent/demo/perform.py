@@ -16,6 +16,7 @@ from pathlib import Path
 from assent.demo.evaluation import results
 from assent.demo.ring import Ring
 from assent.demo.stages import STAGES, Stage
+from assent.engine.machine import keep_memory
 from assent.run import Run
 
 Show = Callable[[list[str], dict[str, float]], None]  # which stages run, and the seconds of those that have finished
@@ -55,6 +56,7 @@ def stage_in_process(ring: Ring, name: str, stage: Stage) -> float:
     import torch
 
     torch.set_num_threads(1)
+    keep_memory()
     directory = ring.at(name)
     start = time.monotonic()
     parents: dict[str, Path] = {need: ring.at(need) / "run.json" for need in stage.needs}

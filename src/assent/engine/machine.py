@@ -1,10 +1,14 @@
 """The machine a run computes on: device, precision, and how many tokens it holds at once. Never changes a result's
 meaning, only its speed and its last digits."""
 
+import contextlib
+import ctypes
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
+
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # names of glibc's mallopt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,3 +48,14 @@ class Machine:
     def tolerance(self) -> float:
         """How far two ways to compute a log-probability may differ, in nats, at single tokens."""
         return 0.5 if self.bf16 else 2e-3
+
+
+def keep_memory() -> None:
+    """Let this process keep what it has allocated, where glibc would give it back and fault it in again at every step.
+
+    For processes that are Assent's own, such as the command line; elsewhere than glibc nothing happens.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        adjust = ctypes.CDLL(None).mallopt
+        adjust(_MMAP_MAX, 0)
+        adjust(_TRIM_THRESHOLD, -1)
