@@ -89,6 +89,8 @@ def taxed(summary: Summary) -> tuple[str, bool | None]:
 def paid_back(summary: Summary) -> tuple[str, bool | None]:
     """The pretraining mix regains at least 80 % of what PPO lost."""
     base, ppo, mixed = (summary["corpus_loss"][name][1] for name in ("base", "ppo", "ppo_ptx"))
+    if ppo <= base:
+        return "there is no tax to pay back", None
     regained = (ppo - mixed) / (ppo - base)
     return f"loss {mixed:.3f} against PPO's {ppo:.3f}, {100 * regained:.0f} % of the tax", regained >= 0.8
 
