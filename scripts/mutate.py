@@ -6,12 +6,18 @@ python scripts/mutate.py advantage  those whose description holds a word
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+import traceback
 from pathlib import Path
 from typing import NamedTuple
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import beartype  # noqa: F401  (loaded here once, for all children)
+import pytest
+import torch
+import transformers  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
 
@@ -83,40 +89,67 @@ MUTANTS = (
 )  # fmt: skip
 
 TESTS = ("tests/laws/test_objectives.py", "tests/laws/test_rollout.py", "tests/laws/test_engine.py")
+FIRST = {O: 0, R: 1, P: 1}  # the tests that look at a file most closely come first; the others begin with the engine's
 
 
-def caught(mutant: Mutant) -> bool:
-    """Whether some test fails on the code with the fault in it."""
-    with tempfile.TemporaryDirectory() as temporary:
-        copy = Path(temporary)
-        for folder in ("src", "tests"):
-            shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-        shutil.copy(ROOT / "pyproject.toml", copy)
-        path = copy / "src" / "assent" / mutant.file
-        text = path.read_text()
-        if text.count(mutant.old) != 1:
-            raise SystemExit(f"{mutant.what}: {mutant.old!r} stands {text.count(mutant.old)} times in {mutant.file}")
-        path.write_text(text.replace(mutant.old, mutant.new))
-        environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "pytest", "-x", "-p", "no:xdist", *TESTS]
-        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
-        if done.returncode not in (0, 1):  # 1: a test failed; anything else says nothing about the fault
-            raise SystemExit(f"{mutant.what}: pytest could not run\n{done.stdout[-2000:]}")
-        failed = [line.removeprefix("FAILED ") for line in done.stdout.splitlines() if line.startswith("FAILED")]
-        print(
-            f"{'caught' if failed else 'MISSED':7s} {mutant.file:20s} {mutant.what:48s} {failed[0][:70] if failed else ''}",
-            flush=True,
-        )
-        return bool(failed)
+def start(mutant: Mutant, copy: Path) -> int:
+    """The tests on a copy with the fault in it, in a child that need not load torch again; its process number."""
+    for folder in ("src", "tests"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    path = copy / "src" / "assent" / mutant.file
+    text = path.read_text()
+    if text.count(mutant.old) != 1:
+        raise SystemExit(f"{mutant.what}: {mutant.old!r} stands {text.count(mutant.old)} times in {mutant.file}")
+    path.write_text(text.replace(mutant.old, mutant.new))
+    first = FIRST.get(mutant.file, 2)
+    ordered = [TESTS[first], *(test for test in TESTS if test != TESTS[first])]
+    child = os.fork()
+    if child:
+        return child
+    code = 9
+    try:
+        with (copy / "log").open("w") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        os.chdir(copy)
+        sys.path[:0] = [str(copy / "src"), str(copy)]
+        code = int(pytest.main(["-x", "-p", "no:xdist", "--assert=plain", *ordered]))
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def judged(mutant: Mutant, copy: Path, status: int) -> bool:
+    """Whether some test failed; says which."""
+    log = (copy / "log").read_text()
+    if os.waitstatus_to_exitcode(status) not in (0, 1):  # 1: a test failed; anything else says nothing about the fault
+        raise SystemExit(f"{mutant.what}: pytest could not run\n{log[-2000:]}")
+    failed = [line.removeprefix("FAILED ") for line in log.splitlines() if line.startswith("FAILED")]
+    verdict = "caught" if failed else "MISSED"
+    print(f"{verdict:7s} {mutant.file:20s} {mutant.what:48s} {failed[0][:70] if failed else ''}", flush=True)
+    return bool(failed)
 
 
 def main() -> None:
     """Entry point."""
+    torch.set_num_threads(1)
     chosen = [mutant for mutant in MUTANTS if all(word in mutant.what for word in sys.argv[1:])]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(caught, chosen))
-    print(f"{sum(found)} of {len(found)} mutants caught")
-    sys.exit(not all(found))
+    waiting, caught = list(reversed(chosen)), 0
+    running: dict[int, tuple[Mutant, Path]] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        while waiting or running:
+            while waiting and len(running) < (os.cpu_count() or 1):
+                mutant = waiting.pop()
+                copy = Path(temporary) / str(len(waiting))
+                running[start(mutant, copy)] = (mutant, copy)
+            child, status = os.wait()
+            mutant, copy = running.pop(child)
+            caught += judged(mutant, copy, status)
+            shutil.rmtree(copy)
+    print(f"{caught} of {len(chosen)} mutants caught")
+    sys.exit(caught < len(chosen))
 
 
 if __name__ == "__main__":
