@@ -46,7 +46,7 @@ MUTANTS = (
     Mutant("KL the other way round", O, "(logprobs - reference_logprobs)\n", "(reference_logprobs - logprobs)\n"),
     Mutant("score one token early", O, "lengths.cumsum(0) - 1, scores", "lengths.cumsum(0) - 2, scores"),
     Mutant("score at the first token", O, "lengths.cumsum(0) - 1, scores", "lengths.cumsum(0) - lengths, scores"),
-    Mutant("advantage leaks over the end", O, "* inside[:, t]", "* 1"),
+    Mutant("a value after the end", O, "following_advantage = value.new_zeros(", "following_advantage = value.new_ones("),
     Mutant("advantage decays twice", O, "trace_decay * following_advantage", "trace_decay**2 * following_advantage"),
     Mutant("next value forgotten", O, "reward[:, t] + following_value - value", "reward[:, t] - value"),
     Mutant("returns without values", O, "returns=advantages + values", "returns=advantages"),

@@ -125,8 +125,8 @@ def generalised_advantages(
     following_value = following_advantage = value.new_zeros(len(lengths))
     for t in range(inside.shape[1] - 1, -1, -1):
         delta = reward[:, t] + following_value - value[:, t]
-        # past the end reward, value and advantage are 0, and so each row starts as if it ended here
-        following_advantage = (delta + trace_decay * following_advantage) * inside[:, t]
+        # past the end reward and value are 0, hence also the advantage, and each row starts as if it ended here
+        following_advantage = delta + trace_decay * following_advantage
         following_value = value[:, t]
         advantage[:, t] = following_advantage
     advantages = advantage[inside]
