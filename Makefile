@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup test fast check format golden bench kill mutants clean
+.PHONY: setup demo test fast check format golden bench kill mutants clean
 setup: .venv/ready
 
 .venv/ready: requirements.lock pyproject.toml
@@ -10,6 +10,9 @@ setup: .venv/ready
 	$(BIN)/pip install --quiet --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+demo: setup            ## the whole method in a small world, and what becomes of the paper's claims
+	$(BIN)/assent demo
 
 test: setup            ## all tests
 	$(BIN)/pytest -n 2 --dist worksteal
