@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from assent import records
 from assent.demo import claims
 from assent.demo.ring import WORLD, Ring, answer
@@ -99,6 +101,7 @@ def panel(ring: Ring, run: Run) -> None:
     run.finish()
 
 
+@torch.no_grad()
 def agreed(judge: ScalarModel, ranked: Sequence[records.Ranking], ring: Ring) -> list[float]:
     """The share of pairs on which the reward model prefers what the labeler preferred; draws whole prompts."""
     limits = replace(ring.recipe.reward.limits, prompt=10**6, response=10**6, context=10**6)
