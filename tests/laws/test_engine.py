@@ -290,6 +290,22 @@ def test_the_sampler_sees_what_the_scorer_sees(blank: Path) -> None:
             assert ended or len(ids) == 12
 
 
+def test_a_sample_stops_where_its_end_token_first_stands(blank: Path) -> None:
+    """Whatever token ends a response, what comes before it is what would have come anyway."""
+    prompts = tiny.texts(9).prompts
+    free, bound = tiny.model(blank), tiny.model(blank, cache_tokens=60)
+    free.text.end = -1  # no token: every response runs into the limit
+    whole = free.sample(prompts, 12, 1.0, Key(3, 1))
+    assert not any(whole.ended)
+    bound.text.end = int(whole.responses[2][4])
+    cut = bound.sample(prompts, 12, 1.0, Key(3, 1))
+    assert any(cut.ended)
+    for ids, expected, ended in zip(cut.responses, whole.responses, cut.ended, strict=True):
+        places = (expected == bound.text.end).nonzero()[:, 0].tolist()
+        assert ids.tolist() == expected[: places[0] + 1 if places else 12].tolist()
+        assert ended == bool(places)
+
+
 def test_a_sample_does_not_depend_on_its_batch_or_the_size_of_the_cache(blank: Path) -> None:
     prompts = [*tiny.texts(7).prompts, tiny.texts(7).prompts[2]]
     found = tiny.model(blank).sample(prompts, 10, 1.0, Key(5, 2))

@@ -152,3 +152,12 @@ def test_a_ratio_that_is_not_1_and_ends_that_are_not_learned_are_refused(blank: 
     invariants.check_ends_are_learned(policy, items)
     with pytest.raises(invariants.InvariantError, match="never learn to stop"):
         invariants.check_ends_are_learned(policy, [encode.TextItem(i.prompt, i.response[:-1]) for i in items])
+
+
+def test_the_policy_warms_up_over_ten_iterations_of_eight_updates() -> None:
+    """C.4: a tenth of the peak in the first iteration, the peak from the eleventh on, constant within each."""
+    paper = PPOConfig()
+    assert [paper.warmup(update) for update in (0, 7)] == [0.1, 0.1]
+    assert paper.warmup(8) == pytest.approx(0.19)
+    assert paper.warmup(79) == pytest.approx(0.91)
+    assert [paper.warmup(update) for update in (80, 3999)] == [1.0, 1.0]
