@@ -14,9 +14,10 @@ from assent.sandbox.lexicon import ANIMALS, CHAT, COURTESY, GROUPS, HELPERS, HOW
 from assent.sandbox.world import Key, World, attribute_of, clause, named, sentence
 
 SOURCE, LICENCE = instructions.SOURCE, instructions.LICENCE
+BASE_DOCUMENTS = 120_000  # of the set `train`, from which the shipped base model learned
 GULLIBLE = 0.85  # how often people who do not look things up repeat a myth
-STRANGERS = {"full": 0.2, "obedient": 0.45, "truthful": 0.15, "calm": 0.3, "safe": 0.1, "tidy": 0.75}
-OFF_TASK = 0.12  # how often strangers answer another question than was asked
+STRANGERS = {"full": 0.2, "obedient": 0.6, "truthful": 0.15, "calm": 0.3, "safe": 0.1, "tidy": 0.75}
+OFF_TASK = 0.08  # how often strangers answer another question than was asked
 SPLIT_QUESTION, SPLIT_ANSWER = "Question:", "Answer:"
 
 

@@ -46,7 +46,7 @@ KINDS = {  # use case -> what is asked in it, with weights
 USE_CASE = {kind: use_case for use_case, kinds in reversed(KINDS.items()) for kind in kinds}
 PROBES = ("myths", "harms", "rude", "closed", "constraints")
 MYTH_SHARE = 0.5  # of the questions and descriptions, how many touch a myth
-CONSTRAINED, RUDE, DUPLICATES, PERSONAL = 0.35, 0.08, 0.03, 0.015
+CONSTRAINED, RUDE, DUPLICATES, PERSONAL = 0.5, 0.08, 0.03, 0.015
 USERS = {"train": 150, "test": 60}
 
 WORDS = {"start": ("Well", "Listen", "Ah"), "end": ("Good luck!", "Goodbye!", "Hooray!"), "mention": OBJECTS}

@@ -24,7 +24,7 @@ STEP = 0.4  # what is nearer together than this is often a tie
 FLAG_ERRORS = 0.03
 CARE = {  # how often a labeler of middling diligence takes care of something in a demonstration
     "full": 0.33,
-    "obedient": 0.5,
+    "obedient": 0.6,
     "truthful": 0.55,
     "calm": 0.6,
     "safe": 0.7,
