@@ -78,8 +78,9 @@ def small() -> Recipe:
             value=Optimiser(learning_rate=3e-4, epsilon=1e-5),
             kl_coef=0.05,
             pretrain_coef=1.0,
+            average_decay=0.95,
             validate_every=5,
-            limits=replace(limits, response=48),
+            limits=Limits(prompt=144, response=48, context=192),
         ),
     )
 
