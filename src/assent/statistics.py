@@ -176,7 +176,7 @@ def agreement(rankings: Mapping[str, Mapping[str, Sequence[int]]], *, seed: int 
         if len({len(ranks) for ranks in by_labeler.values()}) > 1:
             raise ValueError(f"prompt {prompt!r}: the labelers ranked different numbers of responses")
         for one, other in combinations(by_labeler.values(), 2):
-            outcome = ordered_pairs([-np.asarray(other)], [one]).outcome
+            outcome = ordered_pairs([-np.asarray(other)], [np.asarray(one)]).outcome
             shared = outcome[outcome != 0.5]  # a half is a tie of the other labeler
             same.extend(shared)
             prompts.extend([number] * len(shared))
