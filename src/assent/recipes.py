@@ -1,7 +1,7 @@
 """Complete named configurations. A recipe is a function that returns whole configs; the command line overrides few.
 
 `paper_1b`, `paper_6b`, `paper_175b` are the paper's numbers (appendix C); the last is documentation: nobody has run
-it with this code. `small` is for models of a few million parameters from scratch on a laptop.
+it with this code. `small` is for models of a few million parameters from scratch on a laptop, `sandbox` for the demo's world.
 """
 
 from collections.abc import Callable
@@ -86,8 +86,42 @@ def small() -> Recipe:
 
 
 def sandbox() -> Recipe:
-    """The world of simulated labelers: the small recipe until that world is here."""
-    return small()
+    """The world of simulated labelers and its base model (docs/sandbox.md); what was tuned, was tuned on seed 0."""
+    limits = Limits(prompt=160, response=96, context=192)
+    tuned = SFTConfig(epochs=3, batch=32, optimiser=Optimiser(learning_rate=7e-4), residual_dropout=0.0, limits=limits)
+    return Recipe(
+        shape=Shape(vocabulary=1024, width=128),
+        pretrain=replace(
+            tuned,
+            epochs=1,
+            batch=8,
+            optimiser=Optimiser(learning_rate=2.5e-3, weight_decay=0.05),
+            final_learning_rate=0.05,
+            warmup_steps=200,
+            limits=Limits(prompt=192, response=192, context=192),
+        ),
+        sft=tuned,
+        init=replace(tuned, epochs=2, pretrain_fraction=0.1),
+        reward=RewardConfig(
+            batch=4,
+            optimiser=Optimiser(learning_rate=5e-4),
+            limits=Limits(prompt=160, response=160, context=320),
+        ),
+        ppo=PPOConfig(
+            episodes=30 * 128,
+            batch=128,
+            minibatch=16,
+            policy=Optimiser(learning_rate=2e-4, epsilon=1e-5),
+            value=Optimiser(learning_rate=3e-4, epsilon=1e-5),
+            warmup_iterations=3,
+            kl_coef=0.03,
+            pretrain_coef=1.0,
+            pretrain_ratio=1,
+            average_decay=0.9,
+            validate_every=5,
+            limits=Limits(prompt=120, response=72, context=192),
+        ),
+    )
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {f.__name__: f for f in (small, sandbox, paper_1b, paper_6b, paper_175b)}

@@ -19,6 +19,7 @@ PLAN = Plan(
     prompts=400,
     demonstrations=40,
     rankings=12,
+    first_episodes=32,
     panel=6,
     tests=8,
     probes=3,

@@ -1,12 +1,11 @@
-"""Performing the stages: each in a process with one thread, side by side where nothing stands between them.
+"""Performing the stages: side by side where nothing stands between them, each in a process with one thread.
 
-At this size one thread a process and two processes beat two threads. A stage whose run directory is finished is not
+At this size one thread a process and two processes beat two threads; a stage that is alone gets all threads. A stage whose run directory is finished is not
 performed again, and one that was killed goes on where it stood.
 """
 
 import concurrent.futures
 import multiprocessing
-import os
 import resource
 import sys
 import time
@@ -28,7 +27,6 @@ def perform(ring: Ring, workers: int, show: Show, stages: Mapping[str, Stage] = 
     stages: another table is another method; its functions must be importable by name. Raises RuntimeError, naming the
     stage, when one fails.
     """
-    os.environ["OMP_NUM_THREADS"] = "1"  # the workers inherit it
     seconds: dict[str, float] = {}
     running: dict[concurrent.futures.Future[float], str] = {}
     context = multiprocessing.get_context("spawn")
@@ -36,8 +34,10 @@ def perform(ring: Ring, workers: int, show: Show, stages: Mapping[str, Stage] = 
         while len(seconds) < len(stages):
             busy = {*seconds, *running.values()}
             ready = [name for name, stage in stages.items() if name not in busy and {*stage.needs} <= seconds.keys()]
+            alone = len(ready) + len(running) == 1
             for name in ready[: workers - len(running)]:
-                running[pool.submit(stage_in_process, ring, name, stages[name])] = name
+                threads = workers if alone else 1
+                running[pool.submit(stage_in_process, ring, name, stages[name], threads)] = name
             show(list(running.values()), seconds)
             done, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
             for future in done:
@@ -51,11 +51,11 @@ def perform(ring: Ring, workers: int, show: Show, stages: Mapping[str, Stage] = 
     return seconds
 
 
-def stage_in_process(ring: Ring, name: str, stage: Stage) -> float:
+def stage_in_process(ring: Ring, name: str, stage: Stage, threads: int = 1) -> float:
     """One stage; the seconds it took, also when it was performed earlier."""
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     keep_memory()
     directory = ring.at(name)
     start = time.monotonic()

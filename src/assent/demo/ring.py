@@ -34,7 +34,8 @@ EXAMPLES = 2  # demonstrations before the question of a prompted base model
 class Plan:
     """How much of everything the demo does.
 
-    prompts: raw instructions, before cleaning. rankings: prompts of each of the two labeling rounds. panel: prompts on
+    prompts: raw instructions, before cleaning. rankings: prompts of each of the two labeling rounds. first_episodes: of
+    the PPO between them. panel: prompts on
     which several labelers of both groups rank the same responses. tests: prompts of the blind comparison. probes:
     prompts for each special question (myths, harms, ...). documents, held_out_documents: of the corpus.
     """
@@ -42,7 +43,8 @@ class Plan:
     seed: int = 0
     prompts: int = 9000
     demonstrations: int = 1000
-    rankings: int = 1200
+    rankings: int = 1000
+    first_episodes: int = 12 * 128
     panel: int = 200
     tests: int = 1000
     probes: int = 150

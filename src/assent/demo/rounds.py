@@ -41,7 +41,7 @@ def drawn(
     sets: list[list[records.Response]] = [[] for _ in prompts]
     examples = ring.read("records", "demonstrations", records.Demonstration)
     pool: list[records.Response] = []
-    for place, kind in enumerate([*policies, *[kind for kind in ("hot", "prompted") if kind in wanted]]):
+    for place, kind in enumerate([*dict.fromkeys(policies), *[kind for kind in ("hot", "prompted") if kind in wanted]]):
         model = ring.load({"hot": policies[0], "prompted": "base"}.get(kind, kind))
         sampling = Sampling(ring.sampling.limit, HOT if kind == "hot" else 1.0)
         shown = examples if kind == "prompted" else ()

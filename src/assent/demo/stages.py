@@ -68,9 +68,9 @@ def learn_reward(rounds: tuple[str, ...], ring: Ring, run: Run) -> None:
     reward.train(config, run, model, items, encode.demonstrations(model.text, shown, config.limits).items)
 
 
-def reinforce(judge: str, pretrain_coef: float | None, ring: Ring, run: Run) -> None:
+def reinforce(config_of: Callable[[Ring], ppo.PPOConfig], judge: str, ring: Ring, run: Run) -> None:
     """PPO or PPO-ptx from PPO-init, against a reward model or, where `judge` is `gold`, against the truth."""
-    config = reinforced(pretrain_coef, ring)
+    config = config_of(ring)
     policy = ring.load("init")
     rows, held_out = (ring.read("records", name, records.Prompt) for name in ("ppo", "validation"))
     scored = ring.model("reward" if judge == "gold" else judge)
@@ -82,10 +82,19 @@ def reinforce(judge: str, pretrain_coef: float | None, ring: Ring, run: Run) -> 
     ppo.train(config, run, Models.start(policy, value, earned), asked, documents, validation)
 
 
-def reinforced(pretrain_coef: float | None, ring: Ring) -> ppo.PPOConfig:
-    """The PPO configuration of a stage; None keeps the recipe's pretraining mix."""
-    config = ring.recipe.ppo
-    return config if pretrain_coef is None else replace(config, pretrain_coef=pretrain_coef)
+def mixed(ring: Ring) -> ppo.PPOConfig:
+    """PPO-ptx."""
+    return ring.recipe.ppo
+
+
+def unmixed(ring: Ring) -> ppo.PPOConfig:
+    """PPO without the pretraining mix."""
+    return replace(ring.recipe.ppo, pretrain_coef=0.0)
+
+
+def first(ring: Ring) -> ppo.PPOConfig:
+    """The short PPO whose samples are ranked in the second round."""
+    return replace(unmixed(ring), episodes=ring.plan.first_episodes)
 
 
 @dataclass(frozen=True)
@@ -116,12 +125,12 @@ STAGES: dict[str, Stage] = {
     "init": Stage(partial(fine_tune, "init"), ("records",), partial(_fine_tuning, "init")),
     "round_1": Stage(partial(label, 1, ("sft",)), ("sft",), _plan),
     "reward_1": Stage(partial(learn_reward, ("round_1",)), ("round_1",), _reward),
-    "ppo_1": Stage(partial(reinforce, "reward_1", 0.0), ("reward_1", "init"), partial(reinforced, 0.0)),
-    "round_2": Stage(partial(label, 2, ("ppo_1", "sft")), ("ppo_1",), _plan),
+    "ppo_1": Stage(partial(reinforce, first, "reward_1"), ("reward_1", "init"), first),
+    "round_2": Stage(partial(label, 2, ("ppo_1", "ppo_1", "sft")), ("ppo_1",), _plan),
     "reward": Stage(partial(learn_reward, ("round_1", "round_2")), ("round_2",), _reward),
-    "ppo_ptx": Stage(partial(reinforce, "reward", None), ("reward", "init"), partial(reinforced, None)),
-    "ppo": Stage(partial(reinforce, "reward", 0.0), ("reward", "init"), partial(reinforced, 0.0)),
-    "gold": Stage(partial(reinforce, "gold", 0.0), ("reward", "init"), partial(reinforced, 0.0)),
+    "ppo_ptx": Stage(partial(reinforce, mixed, "reward"), ("reward", "init"), mixed),
+    "ppo": Stage(partial(reinforce, unmixed, "reward"), ("reward", "init"), unmixed),
+    "gold": Stage(partial(reinforce, unmixed, "gold"), ("reward", "init"), unmixed),
     **{
         f"answers_{name}": Stage(
             partial(evaluation.answers, name), ("records" if name in ("base", "prompted") else name,), _plan
