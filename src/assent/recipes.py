@@ -1,7 +1,8 @@
 """Complete named configurations. A recipe is a function that returns whole configs; the command line overrides few.
 
 `paper_1b`, `paper_6b`, `paper_175b` are the paper's numbers (appendix C); the last is documentation: nobody has run
-it with this code. `small` is for models of a few million parameters from scratch on a laptop, `sandbox` for the demo's world.
+it with this code. `small` is for models of a few million parameters from scratch on a laptop, `sandbox` for the world
+of the demo.
 """
 
 from collections.abc import Callable

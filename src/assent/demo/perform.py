@@ -1,7 +1,7 @@
 """Performing the stages: side by side where nothing stands between them, each in a process with one thread.
 
-At this size one thread a process and two processes beat two threads; a stage that is alone gets all threads. A stage whose run directory is finished is not
-performed again, and one that was killed goes on where it stood.
+At this size one thread a process and two processes beat two threads; a stage that is alone gets all threads. A stage
+whose run directory is finished is not performed again, and one that was killed goes on where it stood.
 """
 
 import concurrent.futures
