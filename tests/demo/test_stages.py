@@ -14,6 +14,7 @@ from assent.demo.evaluation import results
 from assent.demo.perform import stage_in_process
 from assent.demo.ring import Plan, Ring
 from assent.demo.stages import POLICIES, STAGES
+from assent.sandbox.comparisons import FEW_SHOT, STRAY
 
 PLAN = Plan(
     prompts=400,
@@ -74,7 +75,7 @@ def test_labelers_see_four_to_nine_responses_of_several_kinds(ring: Ring) -> Non
     assert len(rows) == PLAN.rankings
     assert all(4 <= len(row.responses) <= 9 for row in rows)
     written = {one.policy for row in rows for one in row.responses}
-    assert {"sft", "ppo_1"} <= written <= {"sft", "ppo_1", "hot", "prompted", "misplaced"}
+    assert {"sft", "ppo_1"} <= written <= {"sft", "ppo_1", FEW_SHOT, STRAY}
     asked = [{row.id for row in ring.read("records", f"round_{n}", records.Prompt)} for n in (1, 2)]
     assert not asked[0] & asked[1]
 

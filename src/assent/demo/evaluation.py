@@ -12,7 +12,7 @@ import torch
 from assent import records
 from assent.demo import claims
 from assent.demo.ring import WORLD, Ring, answer
-from assent.demo.rounds import drawn
+from assent.demo.rounds import draw
 from assent.engine import encode
 from assent.engine.generate import Key
 from assent.engine.models import LanguageModel, ScalarModel
@@ -20,6 +20,7 @@ from assent.evaluate.likelihood import chosen, corpus_loss
 from assent.evaluate.preference import share, win_rate
 from assent.run import Run
 from assent.sandbox import corpus, instructions
+from assent.sandbox.comparisons import Oddities
 from assent.sandbox.grade import Marks, grader
 from assent.sandbox.lexicon import INSULTS
 from assent.statistics import Interval, agreement, bootstrap_interval, ordered_pairs
@@ -86,14 +87,14 @@ def rude_openings(model: LanguageModel, ring: Ring) -> list[float]:
 def panel(ring: Ring, run: Run) -> None:
     """Several labelers of either group rank the same unseen responses: do they agree, and with the reward model?"""
     prompts = instructions.prompts(ring.world, "test", ring.plan.panel, first=10**6)
-    sets = drawn(ring, prompts, ("sft", "ppo_1"), 3, odd=False)
+    drawn = draw(ring, prompts, {"sft": 0.5, "ppo_1": 0.5}, Oddities(few_shot=0, hot=0, stray=0), 3)
     judge = ScalarModel.load(ring.model("reward"), ring.machine)
     for group in GROUPS:
         members = getattr(ring.labelers, group)
         ranked: list[records.Ranking] = []
-        for prompt, found in zip(prompts, sets, strict=True):
-            chosen_ones = random.Random(prompt.id).sample(members, PANELISTS)
-            ranked += [one.rank(prompt, found, f"panel {prompt.id}") for one in chosen_ones]
+        for found in drawn:
+            invited = random.Random(found.prompt.id).sample(members, PANELISTS)
+            ranked += [one.rank(found.prompt, found.responses, f"panel {found.id}") for one in invited]
         together: dict[str, dict[str, Sequence[int]]] = {}
         for row in ranked:
             together.setdefault(row.prompt.id, {})[row.labeler] = row.ranks

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from assent.sandbox import passages
-from assent.sandbox.instructions import Task
 from assent.sandbox.lexicon import CHAT, COURTESY, HELPERS, OFFERS, PEOPLE, TOWNS
+from assent.sandbox.tasks import Task
 from assent.sandbox.world import Key, World, attribute_of, clause, named, pronoun, sentence
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from assent.records import Document
-from assent.sandbox import answers, instructions, passages
+from assent.sandbox import answers, instructions, passages, tasks
 from assent.sandbox.lexicon import ANIMALS, CHAT, COURTESY, GROUPS, HELPERS, HOWTO, NUMBERS, OBJECTS, PEOPLE
 from assent.sandbox.world import Key, World, attribute_of, clause, named, sentence
 
@@ -134,9 +134,9 @@ def _short(world: World, rng: random.Random) -> str:
     return f"{' '.join(story.sentences)} In short: {passages.summed_up(story.summary)}"
 
 
-def _any(world: World, rng: random.Random) -> instructions.Asked:
+def _any(world: World, rng: random.Random) -> tasks.Asked:
     kind = rng.choice(("fact", "fact", "fact", "describe", "closed", "summary", "polite", "howto", *answers.WRITERS))
-    return instructions.dress(instructions.ask(world, kind, rng, hidden=rng.random() < 0.5), rng, 0.4, 0.1)
+    return tasks.dress(tasks.ask(world, kind, rng, hidden=rng.random() < 0.5), rng, 0.4, 0.1)
 
 
 def _exam(world: World, rng: random.Random) -> str:

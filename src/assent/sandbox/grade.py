@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from assent.records import Prompt
 from assent.sandbox import answers, corpus, instructions, quality
-from assent.sandbox.instructions import Task
 from assent.sandbox.lexicon import ATTRIBUTES, COURTESY, GROUPS, INSULTS, NUMBERS
 from assent.sandbox.quality import Claim, Reading
+from assent.sandbox.tasks import Task
 from assent.sandbox.world import Key, World, clause, named
 
 SENTENCES = re.compile(r"[.!?\n]+")

@@ -13,7 +13,7 @@ from math import exp
 from statistics import NormalDist
 
 from assent.records import Demonstration, Prompt, Ranking, Rating, Response
-from assent.sandbox import answers, instructions
+from assent.sandbox import answers, instructions, tasks
 from assent.sandbox.grade import GOLD, Grader, Marks, Weights, flags, grader, utility
 from assent.sandbox.world import World
 
@@ -89,7 +89,7 @@ class Labeler:
         rng = random.Random(f"demonstration {self.name} {prompt.id}")
         task = instructions.task_of(self.world, prompt)
         if rng.random() < OFF_TASK:  # a misunderstanding
-            task = instructions.ask(self.world, rng.choice(list(answers.WRITERS)), rng).task
+            task = tasks.ask(self.world, rng.choice(list(answers.WRITERS)), rng).task
         taken = {name: rng.random() < share ** (1 / self.diligence) for name, share in CARE.items()}
         care = answers.Care(**taken, courteous=rng.random() < COURTEOUS)
         return Demonstration(

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from assent.sandbox.instructions import Task
 from assent.sandbox.lexicon import ATTRIBUTES, CHAT, GROUPS, NUMBERS, OFFERS, PEOPLE, RHYMES
+from assent.sandbox.tasks import Task
 from assent.sandbox.world import Key, World
 
 WORDS = re.compile(r"[a-z']+|[^a-z'\s]")
