@@ -12,7 +12,7 @@ from typing import Any
 from assent import recipes, records
 from assent.demo.evaluation import results
 from assent.demo.perform import perform
-from assent.demo.ring import WORLD, Plan, Ring
+from assent.demo.ring import WORLD, Plan, Ring, seeded
 from assent.demo.stages import STAGES
 from assent.engine.machine import Machine
 from assent.evaluate import report
@@ -39,7 +39,7 @@ class Demo:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-        ring = Ring(self.run, self.plan, recipes.sandbox(), self.machine)
+        ring = Ring(self.run, self.plan, seeded(recipes.sandbox(), self.plan.seed), self.machine)
         workers = self.workers or min(len(os.sched_getaffinity(0)), 8)
         start = time.monotonic()
         columns = (TextColumn("{task.description:32s}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from assent import records
+from assent import records, sandbox
 from assent.engine.batches import Sampled, Tokens
 from assent.engine.generate import Key
 from assent.engine.machine import Machine
@@ -53,6 +52,12 @@ class Plan:
     held_out_documents: int = 600
 
 
+def seeded(recipe: Recipe, seed: int) -> Recipe:
+    """The recipe with another seed in every step."""
+    steps = {name: replace(getattr(recipe, name), seed=seed) for name in ("sft", "init", "reward", "ppo")}
+    return replace(recipe, **steps)
+
+
 @dataclass(frozen=True)
 class Ring:
     """A demo: its directory, how much it does and how, and who labels. Every stage has a run directory of its name."""
@@ -71,7 +76,7 @@ class Ring:
     @property
     def base(self) -> Path:
         """The base model that ships with the package."""
-        return Path(str(files("assent.sandbox") / "base"))
+        return sandbox.BASE
 
     def at(self, stage: str) -> Path:
         """The run directory of a stage."""
