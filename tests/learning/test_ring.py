@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from tests import tiny
 from assent import records
 from assent.engine import encode
 from assent.engine.generate import Key
+from assent.engine.models import ScalarModel
 from assent.evaluate.report import report
 from assent.run import Run, RunError, digest
 
@@ -203,6 +205,30 @@ def test_two_processes_do_the_same_sums(ring: Path, verb: str, tmp_path: Path) -
     assert next(first) == pytest.approx(next(first), rel=1e-4)
     if verb != "ppo":  # over many updates rounding grows; rollouts then differ in a token
         assert max(float((ours[name] - theirs[name]).abs().max()) for name in ours) < 2e-3
+
+
+def test_the_python_of_the_readme_runs(ring: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```$", (kill.ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "base").symlink_to(ring / "pretrain")
+    (tmp_path / "runs" / "init").symlink_to(ring / "init")
+    for path in ring.glob("*.jsonl"):
+        (tmp_path / path.name).symlink_to(path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("assent.recipes.small", tiny.recipe)
+    monkeypatch.setattr("assent.engine.machine.Machine", lambda: tiny.MACHINE)
+    for block in blocks:
+        exec(block, {})
+    for name in ("sft", "reward", "ppo"):
+        assert (tmp_path / "runs" / name / "model" / "model.safetensors").exists()
+    assert results(tmp_path / "runs" / "reward")["demonstration_mean"] == pytest.approx(0, abs=1e-5)
+
+
+def test_a_reward_model_with_adapters(ring: Path, tmp_path: Path) -> None:
+    kill.assent("reward", ring, tmp_path / "reward", "--lora.rank", "8", "--optimiser.learning-rate", "0.01")
+    assert results(tmp_path / "reward")["pair_accuracy"]["estimate"] > 0.9
+    judge = ScalarModel.load(tmp_path / "reward" / "model", tiny.MACHINE)  # the adapter is merged in
+    assert abs(float(judge.bias.detach()) - results(tmp_path / "reward")["bias"]) < 1e-6
 
 
 def test_ppo_with_adapters(ring: Path, tmp_path: Path) -> None:
