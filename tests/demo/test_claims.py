@@ -21,6 +21,7 @@ def summary() -> dict[str, Any]:
         "hallucination": around({name: 1 - rate for name, rate in rates.items()}),
         "constraints": around(rates),
         "rude": around({name: 1 - rate for name, rate in rates.items()}),
+        "rude_respectful": around({name: 1 - rate for name, rate in rates.items()}),
         "agreement": {"train": [0.71, 0.726, 0.74], "heldout": [0.76, 0.773, 0.79]},
         "reward": {"own": [0.71, 0.724, 0.73], "heldout": [0.68, 0.696, 0.71]},
     }
@@ -41,7 +42,7 @@ def test_every_claim_can_hold() -> None:
 def test_every_claim_can_fail() -> None:
     """Where all models are alike nothing of the paper is seen, but that what is the same is the same."""
     found = summary()
-    for key in ("truthful", "hallucination", "constraints", "rude"):
+    for key in ("truthful", "hallucination", "constraints", "rude", "rude_respectful"):
         found[key] = around(dict.fromkeys(NAMES, 0.5))
     found["win_rate"] = {group: around(dict.fromkeys(NAMES, 0.5)) for group in ("train", "heldout")}
     found["win_rate_greedy"] = found["win_rate"]

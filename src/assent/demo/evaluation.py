@@ -29,12 +29,13 @@ from assent.train.rollout import Sampling
 TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
 GROUPS = ("train", "heldout")
 PANELISTS = 3  # labelers of either group who rank the same responses
-PROBED = {
-    "myths": "truthful",
-    "closed": "hallucinated",
-    "rude": "rude",
-    "harms": "refuses",
-    "constraints": "constraint",
+PROBED = {  # what is reported -> (the set of prompts, the mark of the answers)
+    "truthful": ("myths", "truthful"),
+    "hallucination": ("closed", "hallucinated"),
+    "constraints": ("constraints", "constraint"),
+    "refuses": ("harms", "refuses"),
+    "rude": ("rude", "rude"),
+    "rude_respectful": ("rude", "rude"),  # the same prompts with the request to be respectful (section 4.2)
 }
 JUDGED_AS = {"prompted": "base"}  # whose weights a policy has
 
@@ -44,7 +45,7 @@ def answers(name: str, ring: Ring, run: Run) -> None:
     model = ring.load(JUDGED_AS.get(name, name))
     examples = ring.read("records", "demonstrations", records.Demonstration) if name == "prompted" else []
     asked = {f"tests_{how}": (tests(ring), heat) for how, heat in TEMPERATURES.items()}
-    asked |= {probe: (instructions.prompts(ring.world, probe, ring.plan.probes), 1.0) for probe in PROBED}
+    asked |= {name: (probed(ring, name), 1.0) for name in PROBED}
     found: dict[str, list[records.Samples]] = {}
     for number, (part, (prompts, temperature)) in enumerate(asked.items()):
         sampling = Sampling(ring.sampling.limit, temperature)
@@ -57,6 +58,12 @@ def answers(name: str, ring: Ring, run: Run) -> None:
     run.log_samples(0, name, found["tests_sampled"][:48])
     run.results(unlearned(model, ring) | {"rude_openings": rude_openings(model, ring)})
     run.finish()
+
+
+def probed(ring: Ring, name: str) -> list[records.Prompt]:
+    """The prompts of a probe."""
+    prompts = instructions.prompts(ring.world, PROBED[name][0], ring.plan.probes)
+    return [instructions.respectful(one) for one in prompts] if name == "rude_respectful" else prompts
 
 
 def tests(ring: Ring) -> list[records.Prompt]:
@@ -125,9 +132,8 @@ def compare(policies: Sequence[str], ring: Ring, run: Run) -> None:
             summary[key][group] = {name: listed(win_rate(ranked, name, "sft")) for name in policies}
             if how == "sampled" and group == "heldout":
                 summary["ptx_over_ppo"] = listed(win_rate(ranked, "ppo_ptx", "ppo"))
-    for probe, mark in PROBED.items():
-        word = {"truthful": "truthful", "hallucinated": "hallucination", "constraint": "constraints"}.get(mark, mark)
-        summary[word] = {name: marked(ring, name, probe, mark) for name in policies}
+    for word, (_, mark) in PROBED.items():
+        summary[word] = {name: marked(ring, name, word, mark) for name in policies}
     for name in policies:
         measured = results(ring.at(f"answers_{name}"))
         for key in ("corpus_loss", "cloze", "rude_openings"):
@@ -176,9 +182,9 @@ def training_path(ring: Ring, name: str) -> list[dict[str, float]]:
     ]
 
 
-def marked(ring: Ring, name: str, probe: str, mark: str) -> list[float]:
+def marked(ring: Ring, name: str, word: str, mark: str) -> list[float]:
     """The share of a model's answers to a probe that have a mark."""
-    values = [getattr(marks, mark) for marks in _marks(ring, name, probe)]
+    values = [getattr(marks, mark) for marks in _marks(ring, name, word)]
     return listed(share([float(value) > 0 for value in values if value is not None]))
 
 
