@@ -109,7 +109,7 @@ def sandbox() -> Recipe:
             limits=Limits(prompt=160, response=160, context=320),
         ),
         ppo=PPOConfig(
-            episodes=30 * 128,
+            episodes=26 * 128,
             batch=128,
             minibatch=16,
             policy=Optimiser(learning_rate=2e-4, epsilon=1e-5),

@@ -58,7 +58,8 @@ class Demo:
         (self.run / "summary.json").write_text(json.dumps(found, indent=1) + "\n")
         shown = [ring.at(name) for name in (*SHOWN, *(name for name in STAGES if name.startswith("answers")))]
         page = report.report(shown, self.run / "report.html")
-        Console(width=None if sys.stdout.isatty() else 150).print(claims_table(results(ring.at("comparison"))["claims"]))
+        wide = None if sys.stdout.isatty() else 150
+        Console(width=wide).print(claims_table(results(ring.at("comparison"))["claims"]))
         print(f"\nin {found['seconds']['total']:.0f} s, at most {found['peak_rss_mb']:.0f} MB\n{page}")
         print(f"assent chat --model {ring.model('ppo_ptx')}   talks to the result")
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from assent.demo.evaluation import results
 from assent.demo.ring import Ring
 from assent.demo.stages import STAGES, Stage
-from assent.engine.machine import keep_memory
 from assent.run import Run
 
 Show = Callable[[list[str], dict[str, float]], None]  # which stages run, and the seconds of those that have finished
@@ -56,7 +55,6 @@ def stage_in_process(ring: Ring, name: str, stage: Stage, threads: int = 1) -> f
     import torch
 
     torch.set_num_threads(threads)
-    keep_memory()
     directory = ring.at(name)
     start = time.monotonic()
     parents: dict[str, Path] = {need: ring.at(need) / "run.json" for need in stage.needs}

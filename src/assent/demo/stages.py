@@ -73,7 +73,7 @@ def reinforce(config_of: Callable[[Ring], ppo.PPOConfig], judge: str, ring: Ring
     config = config_of(ring)
     policy = ring.load("init")
     rows, held_out = (ring.read("records", name, records.Prompt) for name in ("ppo", "validation"))
-    scored = ring.model("reward" if judge == "gold" else judge)
+    scored = ring.model("reward_1" if judge == "gold" else judge)  # gold: only where the value model starts
     value = ScalarModel.load(scored, ring.machine)
     earned = Truth([*rows, *held_out], policy.text) if judge == "gold" else ScalarModel.load(scored, ring.machine)
     asked, validation = (encode.prompts(policy.text, part, config.limits).items for part in (rows, held_out))
@@ -126,11 +126,11 @@ STAGES: dict[str, Stage] = {
     "round_1": Stage(partial(label, 1, {"sft": 1.0}), ("sft",), _plan),
     "reward_1": Stage(partial(learn_reward, ("round_1",)), ("round_1",), _reward),
     "ppo_1": Stage(partial(reinforce, first, "reward_1"), ("reward_1", "init"), first),
+    "gold": Stage(partial(reinforce, unmixed, "gold"), ("reward_1", "init"), unmixed),
     "round_2": Stage(partial(label, 2, {"ppo_1": 0.65, "sft": 0.35}), ("ppo_1",), _plan),
     "reward": Stage(partial(learn_reward, ("round_1", "round_2")), ("round_2",), _reward),
     "ppo_ptx": Stage(partial(reinforce, mixed, "reward"), ("reward", "init"), mixed),
     "ppo": Stage(partial(reinforce, unmixed, "reward"), ("reward", "init"), unmixed),
-    "gold": Stage(partial(reinforce, unmixed, "gold"), ("reward", "init"), unmixed),
     **{
         f"answers_{name}": Stage(
             partial(evaluation.answers, name), ("records" if name in ("base", "prompted") else name,), _plan
