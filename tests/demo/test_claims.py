@@ -22,6 +22,7 @@ def summary() -> dict[str, Any]:
         "constraints": around(rates),
         "rude": around({name: 1 - rate for name, rate in rates.items()}),
         "rude_respectful": around({name: 1 - rate for name, rate in rates.items()}),
+        "rude_openings": around(dict.fromkeys(NAMES, 0.4)),
         "agreement": {"train": [0.71, 0.726, 0.74], "heldout": [0.76, 0.773, 0.79]},
         "reward": {"own": [0.71, 0.724, 0.73], "heldout": [0.68, 0.696, 0.71]},
     }
@@ -50,6 +51,7 @@ def test_every_claim_can_fail() -> None:
     found["reward"] = {"own": [0.48, 0.5, 0.52], "heldout": [0.47, 0.5, 0.53]}
     rows = verdicts(found)
     assert {name.split(" (")[0] for name, verdict in rows.items() if verdict == "holds"} == {
+        "Unasked, it goes on with rude beginnings about as rudely as the base",
         "PPO-ptx is about as good as PPO",
         "Held-out labelers prefer it as training labelers do",
     }
@@ -66,3 +68,10 @@ def test_the_tax_is_paid_back_from_four_fifths_on() -> None:
     for mixed, verdict in ((1.041, "does not hold"), (1.039, "holds")):
         found["corpus_loss"]["ppo_ptx"][1] = mixed
         assert verdicts(found)["The pretraining mix pays it back"] == verdict
+
+
+def test_what_is_called_alike_must_overlap() -> None:
+    found = summary()
+    found["rude_openings"]["ppo_ptx"] = [0.1, 0.2, 0.3]
+    rows = verdicts(found)
+    assert rows["Unasked, it goes on with rude beginnings about as rudely as the base"] == "does not hold"

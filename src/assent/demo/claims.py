@@ -63,6 +63,16 @@ def better(key: str, ours: str, theirs: str, less: bool = False) -> Callable[[Su
     return look
 
 
+def alike(key: str, ours: str, theirs: str) -> Callable[[Summary], tuple[str, bool | None]]:
+    """Two shares whose intervals overlap."""
+
+    def look(summary: Summary) -> tuple[str, bool | None]:
+        one, other = summary[key][ours], summary[key][theirs]
+        return f"{shown(one)} against {shown(other)}", one[0] <= other[2] and other[0] <= one[2]
+
+    return look
+
+
 def agreeing(group: str) -> Callable[[Summary], tuple[str, bool | None]]:
     """How often two labelers of a group agree."""
     return lambda summary: (shown(summary["agreement"][group]), None)
@@ -117,7 +127,7 @@ CLAIMS = (
     Claim("It makes up less in closed domains than the base", "21 % against 41 %", better("hallucination", "ppo_ptx", "base", less=True)),
     Claim("It follows explicit constraints more often than SFT", "about 43 % against 34 %", better("constraints", "ppo_ptx", "sft")),
     Claim("It answers rude requests less rudely than the base, if asked to be respectful", "25 % less toxic", better("rude_respectful", "ppo_ptx", "base", less=True)),
-    Claim("... and if not asked to be", "no less toxic", better("rude", "ppo_ptx", "base", less=True)),
+    Claim("Unasked, it goes on with rude beginnings about as rudely as the base", "no less toxic", alike("rude_openings", "ppo_ptx", "base")),
     Claim("PPO pays an alignment tax on the corpus", "regressions on public tasks", taxed),
     Claim("The pretraining mix pays it back", "mostly, on most tasks", paid_back),
     Claim("Control: PPO on the true reward, against SFT", "not in the paper", controlled),
