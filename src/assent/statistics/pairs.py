@@ -1,67 +1,18 @@
-"""What is measured on people's judgements: intervals, pair accuracy, calibration, agreement, length correlation.
+"""A scorer, such as a reward model, against rankings (section 3.5): pair accuracy, calibration, length correlation.
 
-Numpy and scipy only. Everything that is a share of pairs treats the prompt as the unit of chance: the pairs of one
-ranking share its responses and its labeler, so intervals resample whole prompts, never single pairs.
+The pairs of one ranking share its responses and its labeler, so every pair knows its ranking: intervals over pairs
+resample whole rankings, never single pairs.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate and its confidence interval, in the estimate's own unit."""
-
-    estimate: float
-    low: float
-    high: float
-
-
-def bootstrap_interval(
-    values: ArrayLike, groups: ArrayLike, *, confidence: float = 0.95, draws: int = 2000, seed: int = 0
-) -> Interval:
-    """The mean of `values` with a percentile bootstrap that draws whole groups with replacement.
-
-    values: [n]; groups: [n], the cluster of each value, such as the prompt of a pair. The mean is over values, so a
-    group weighs as much as it has values. `low` and `high` are NaN when there are fewer than two groups: nothing is
-    known about how they differ. Raises ValueError when there is no value.
-    """
-    value = np.asarray(values, dtype=np.float64)
-    if not len(value):
-        raise ValueError("no value to average; an interval needs at least one")
-    _, owner = np.unique(np.asarray(groups), return_inverse=True)
-    totals, counts = np.bincount(owner, weights=value), np.bincount(owner)
-    estimate = float(totals.sum() / counts.sum())
-    if len(counts) < 2:
-        return Interval(estimate, float("nan"), float("nan"))
-    generator = np.random.default_rng(seed)
-    drawn = (generator.integers(len(counts), size=len(counts)) for _ in range(draws))
-    means = [totals[chosen].sum() / counts[chosen].sum() for chosen in drawn]
-    low, high = np.quantile(means, ((1 - confidence) / 2, (1 + confidence) / 2))
-    return Interval(estimate, float(low), float(high))
-
-
-def wilson_interval(successes: float, n: int, *, confidence: float = 0.95) -> Interval:
-    """A share of `n` independent trials with Wilson's score interval (1927), which stays inside [0, 1].
-
-    successes: may hold halves, for ties. Raises ValueError when `n` is 0 or successes are not in 0..n.
-    """
-    if n < 1 or not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes in {n} trials; a share needs 0 <= successes <= n and n >= 1")
-    z = float(stats.norm.ppf((1 + confidence) / 2))
-    share, shrink = successes / n, 1 / (1 + z**2 / n)
-    centre = shrink * (share + z**2 / (2 * n))
-    half = shrink * z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return Interval(share, max(0.0, float(centre - half)), min(1.0, float(centre + half)))
-
-
-# -- the reward model against rankings (section 3.5) ---------------------------------------------------------------
+from assent.statistics.intervals import Interval, bootstrap_interval
 
 
 @dataclass(frozen=True)
@@ -157,29 +108,3 @@ def length_correlation(scores: Sequence[ArrayLike], lengths: Sequence[ArrayLike]
         if all(len(set(ranks)) > 1 for ranks in ranked):
             found.append(float(np.corrcoef(*ranked)[0, 1]))
     return bootstrap_interval(found, np.arange(len(found)), seed=seed)
-
-
-# -- labelers against each other (section 3.4) ---------------------------------------------------------------------
-
-
-def agreement(rankings: Mapping[str, Mapping[str, Sequence[int]]], *, seed: int = 0) -> Interval:
-    """How often two labelers prefer the same response of a pair; 1/2 is chance. The paper reports 72.6 +- 1.5 %.
-
-    rankings: prompt -> labeler -> ranks [K] of the same responses in the same order. The paper does not describe its
-    computation; this is Stiennon et al. (2020): of the pairs that both order, the share with the same winner, pooled
-    over prompts and labelers, pairs that either ties dropped. The interval resamples prompts. Raises ValueError when
-    labelers ranked different numbers of responses, or no two of them ordered the same pair.
-    """
-    same: list[float] = []
-    prompts: list[int] = []
-    for number, (prompt, by_labeler) in enumerate(rankings.items()):
-        if len({len(ranks) for ranks in by_labeler.values()}) > 1:
-            raise ValueError(f"prompt {prompt!r}: the labelers ranked different numbers of responses")
-        for one, other in combinations(by_labeler.values(), 2):
-            outcome = ordered_pairs([-np.asarray(other)], [np.asarray(one)]).outcome
-            shared = outcome[outcome != 0.5]  # a half is a tie of the other labeler
-            same.extend(shared)
-            prompts.extend([number] * len(shared))
-    if not same:
-        raise ValueError("no pair of responses was ordered by two labelers; agreement needs prompts ranked twice")
-    return bootstrap_interval(same, prompts, seed=seed)
