@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 LONGEST = 40_000  # characters; a longer text is shown raw, whole
 DEEPEST = 40  # levels of lists and quotations; a deeper text is shown raw, whole
 
-_TAGS = set(
-    "p br hr h1 h2 h3 h4 h5 h6 strong em s code pre blockquote ul ol li table thead tbody tr th td a span bdi".split()
-)
+_TAGS = {
+    *("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "blockquote", "ul", "ol", "li"),
+    *("table", "thead", "tbody", "tr", "th", "td", "strong", "em", "s", "code", "a", "span", "bdi"),
+}
 _BLOCKS = ("paragraph_open", "heading_open", "list_item_open", "blockquote_open", "th_open", "td_open")
 _INFO = re.compile(r"[\w+#.-]{1,20}", re.ASCII)
 # Format characters that are drawn: Arabic, Syriac and Kaithi number signs
@@ -80,7 +81,7 @@ def _mark(text: str, place: int) -> str:
 
 
 def _invisible(text: str, place: int) -> bool:
-    """Whether nothing is drawn for the character, or it turns the line around; joiners where a script needs them pass."""
+    """Whether the character draws nothing or turns the line around; joiners that a script needs pass."""
     character = text[place]
     if " " <= character <= "~" or character in "\n\t":
         return False

@@ -16,7 +16,10 @@ POLICY = (
 )
 HERE = "http://label.test/"
 HOSTILE: list[dict[str, str]] = json.loads((Path(__file__).parent / "hostile.json").read_text())
-WATCH = "window.violations = []; document.addEventListener('securitypolicyviolation', e => violations.push(e.violatedDirective))"
+WATCH = """
+window.violations = [];
+document.addEventListener('securitypolicyviolation', event => violations.push(event.violatedDirective));
+"""
 
 
 def visit(chromium: Any, body: str, policy: str) -> dict[str, Any]:
@@ -77,14 +80,14 @@ def test_the_watch_has_teeth(chromium: Any) -> None:
 
 
 TAG = re.compile(r"<[^>]*>")
+ALLOWED = "p|br|hr|h[1-6]|strong|em|s|code|pre|blockquote|ul|ol|li|table|thead|tbody|tr|th|td|a|span|bdi"
 
 
 @pytest.mark.parametrize("payload", HOSTILE, ids=lambda payload: payload["name"])
 def test_only_allowed_tags_and_links_come_out(payload: dict[str, str]) -> None:
     for shown in (render.html(payload["text"]), render.raw(payload["text"])):
         for tag in TAG.findall(shown):
-            assert re.fullmatch(r"</?(p|br|hr|h[1-6]|strong|em|s|code|pre|blockquote|[uo]l|li|table|thead|tbody|t[rhd]|a|span|bdi)"
-                                r"( [a-z]+=\"[^\"<>]*\")*>", tag), tag  # fmt: skip
+            assert re.fullmatch(rf"</?({ALLOWED})( [a-z]+=\"[^\"<>]*\")*>", tag), tag
             for name, value in re.findall(r' ([a-z]+)="([^"]*)"', tag):
                 assert name in ("dir", "href", "target", "rel", "start", "class", "title", "align")
                 assert name != "href" or value.startswith(("https://", "http://"))
@@ -116,7 +119,7 @@ def test_every_word_stays_visible(payload: dict[str, str]) -> None:
         ("[a]: https://a.example", '<p dir="auto">[a]: https://a.example</p>'),
         ("[x](/work)", '<p dir="auto">[x](/work)</p>'),
         ("~~no~~", '<p dir="auto"><s>no</s></p>'),
-        ("```py\nx < 1\n```", '<span class="language">py</span><pre dir="ltr"><code class="language-py">x &lt; 1\n</code></pre>'),
+        ("```py\n<\n```", '<span class="language">py</span><pre dir="ltr"><code class="language-py">&lt;\n</code></pre>'),
         ("a\u200bb", '<p dir="auto">a<span class="mark" title="U+200B zero width space">ZWSP</span>b</p>'),
         ("\u0645\u06cc\u200c\u062e\u0648", '<p dir="auto">\u0645\u06cc\u200c\u062e\u0648</p>'),
         ("\U0001f468\u200d\U0001f4bb \u2764\ufe0f", '<p dir="auto">\U0001f468\u200d\U0001f4bb \u2764\ufe0f</p>'),
