@@ -52,3 +52,16 @@ def wilson_interval(successes: float, n: int, *, confidence: float = 0.95) -> In
     centre = shrink * (share + z**2 / (2 * n))
     half = shrink * z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return Interval(share, max(0.0, float(centre - half)), min(1.0, float(centre + half)))
+
+
+def jeffreys_interval(successes: float, n: float, *, confidence: float = 0.95) -> Interval:
+    """A share of `n` independent trials with Jeffreys' interval, which still says something at 0 and at n of n.
+
+    n: may be an effective number of trials. Raises ValueError when `n` is not positive or successes are not in 0..n.
+    """
+    if n <= 0 or not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes in {n} trials; a share needs 0 <= successes <= n and n > 0")
+    tails = ((1 - confidence) / 2, (1 + confidence) / 2)
+    low, high = stats.beta.ppf(tails, successes + 0.5, n - successes + 0.5)
+    share = successes / n
+    return Interval(share, 0.0 if successes == 0 else float(low), 1.0 if successes == n else float(high))
