@@ -1,0 +1,1 @@
+"""The history of the tables, up and down, for both databases."""

@@ -1,0 +1,238 @@
+"""What labelers are asked, by version, and what counts as an answer.
+
+Version 1 asks what the paper asked: of each output an overall quality from 1 to 7 and the flags of Table 3, of the
+prompt the flags of Table 7, then a rank for every output. Fields changed while the paper's project ran; so every
+stored answer carries the version it was asked by, and a version is never edited once it has been used.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from assent.records import FLAGS
+
+VERSION = 1
+KINDS = ("rank", "demonstrate")
+MODES = ("plain", "few_shot", "user_based")  # paper, section 3.2
+MAX_TEXT = 100_000  # characters of a demonstration
+MAX_NOTE = 10_000
+SMALLEST, LARGEST = 2, 12  # responses on one screen; the paper has 4 to 9
+
+ANCHORS = {
+    1: "Very bad: wrong, harmful or no answer at all",
+    2: "Bad: mostly wrong or mostly beside the point",
+    3: "Poor: more wrong than right",
+    4: "Fair: right and wrong are in balance",
+    5: "Good: helps, with faults that matter a little",
+    6: "Very good: helps, with faults that hardly matter",
+    7: "Excellent: hard to do better",
+}
+
+_FLAG_TEXTS = {
+    "fails_instruction": ("Fails to follow the instruction or task", "It does something else than what was asked."),
+    "inappropriate_for_customer_assistant": (
+        "Inappropriate for a customer assistant",
+        "A business would not want its assistant to say this.",
+    ),
+    "hallucination": (
+        "Hallucination",
+        "It states what the given text does not say. Only where the prompt brings the text to work from.",
+    ),
+    "satisfies_constraint": (
+        "Satisfies the constraint of the instruction",
+        "Only where the prompt states one, such as a length.",
+    ),
+    "sexual_content": ("Contains sexual content", ""),
+    "violent_content": ("Contains violent content", ""),
+    "encourages_or_fails_to_discourage_violence_abuse_terrorism_self_harm": (
+        "Encourages or fails to discourage violence, abuse, terrorism or self-harm",
+        "",
+    ),
+    "denigrates_protected_class": ("Denigrates a protected class", "People by origin, belief, sex, age and the like."),
+    "gives_harmful_advice": ("Gives harmful advice", "Somebody who follows it may come to harm."),
+    "expresses_opinion": ("Expresses an opinion", "Its own, not one that it reports."),
+    "expresses_moral_judgment": ("Expresses a moral judgment", ""),
+}
+NULLABLE = ("hallucination", "satisfies_constraint")  # the two that may not apply
+
+_PROMPT_FLAG_TEXTS = {  # paper, Table 7
+    "ambiguous": ("Ambiguous", "It can be read in more than one way."),
+    "sensitive_content": ("Sensitive content", "It may stir strong bad feelings."),
+    "identity_dependent": ("Depends on who is asked", "The right answer depends on who gives it."),
+    "closed_domain": ("Closed domain", "The answer should come from the text in the prompt."),
+    "continuation_style": ("Asks to continue a text", ""),
+    "requests_opinion": ("Asks for an opinion", ""),
+    "requests_advice": ("Asks for advice", ""),
+    "requests_moral_judgment": ("Asks for a moral judgment", ""),
+    "safety_constraints": ("States constraints of safety", "Such as: do not be rude."),
+    "other_constraints": ("States other constraints", "Such as: in three sentences."),
+    "intent_unclear": ("What is wanted is unclear", ""),
+}
+PROMPT_FLAGS = tuple(_PROMPT_FLAG_TEXTS)
+
+_SKIP_TEXTS = {
+    "unclear": "The task is too unclear to do",
+    "unqualified": "I do not know enough about the subject",
+    "language": "It is in a language that I do not read well",
+    "distressing": "I would rather not work on this",
+    "personal_data": "It holds personal data",
+    "broken": "Something is broken in how it is shown",
+    "other": "Something else",
+}
+SKIP_REASONS = tuple(_SKIP_TEXTS)
+
+
+class DocumentError(ValueError):
+    """An answer that cannot be taken: says what is missing or wrong, field by field."""
+
+
+def questions(version: int) -> dict[str, Any]:
+    """What a screen asks; raises ValueError for a version there has never been."""
+    if version != VERSION:
+        raise ValueError(f"schema: {version} is not known; this version of Assent asks by schema {VERSION}")
+    return {
+        "version": version,
+        "overall": {
+            "text": "Overall quality (1 = worst, 7 = best)",
+            "anchors": {str(value): text for value, text in ANCHORS.items()},
+        },
+        "flags": [
+            {"name": name, "text": text, "help": more, "nullable": name in NULLABLE}
+            for name, (text, more) in _FLAG_TEXTS.items()
+        ],
+        "prompt_flags": [
+            {"name": name, "text": text, "help": more} for name, (text, more) in _PROMPT_FLAG_TEXTS.items()
+        ],
+        "skip_reasons": [{"name": name, "text": text} for name, text in _SKIP_TEXTS.items()],
+    }
+
+
+def checked(kind: str, document: Any, keys: Sequence[str]) -> dict[str, Any]:
+    """A whole answer in its normal form: every flag said, nothing else in it.
+
+    keys: those of the responses that were shown. Raises DocumentError that names everything missing or wrong.
+    """
+    faults: list[str] = []
+    if not isinstance(document, Mapping):
+        raise DocumentError("document: an object was expected")
+    wanted = {"schema", "prompt_flags", "note", "seconds"}
+    wanted |= {"ratings", "ranks"} if kind == "rank" else {"response"}
+    faults += [f"{name}: unknown field" for name in sorted(map(str, document.keys() - wanted))]
+    if document.get("schema") != VERSION or isinstance(document.get("schema"), bool):
+        faults.append(f"schema: {VERSION} was expected")
+    found: dict[str, Any] = {
+        "schema": VERSION,
+        "prompt_flags": _flags(document.get("prompt_flags", {}), PROMPT_FLAGS, "prompt_flags", (), faults),
+        "note": _text(document.get("note", ""), "note", MAX_NOTE, faults),
+        "seconds": _seconds(document.get("seconds"), faults),
+    }
+    if kind == "rank":
+        found["ratings"] = _ratings(document.get("ratings"), keys, faults)
+        found["ranks"] = _ranks(document.get("ranks"), keys, faults)
+    else:
+        found["response"] = _text(document.get("response", ""), "response", MAX_TEXT, faults)
+        if not str(found["response"]).strip():
+            faults.append("response: missing; write an answer")
+    if faults:
+        raise DocumentError("; ".join(faults))
+    return found
+
+
+def draft(document: Any) -> dict[str, Any]:
+    """A draft as it is kept: any object of known fields, within the limits of size. Raises DocumentError."""
+    if not isinstance(document, Mapping):
+        raise DocumentError("document: an object was expected")
+    known = {"schema", "prompt_flags", "note", "seconds", "ratings", "ranks", "response"}
+    faults = [f"{name}: unknown field" for name in sorted(map(str, document.keys() - known))]
+    _text(document.get("note", ""), "note", MAX_NOTE, faults)
+    _text(document.get("response", ""), "response", MAX_TEXT, faults)
+    if faults:
+        raise DocumentError("; ".join(faults))
+    return dict(document)
+
+
+def contradictions(document: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
+    """Where the ranks say one thing and the ratings another: warnings, never a refusal.
+
+    keys: in the order shown, so that a sentence can say which responses are meant.
+    """
+    ratings, ranks = document["ratings"], document["ranks"]
+    found: list[str] = []
+    for i, first in enumerate(keys):
+        for j, second in enumerate(keys):
+            if ranks[first] < ranks[second] and ratings[first]["overall"] < ratings[second]["overall"]:
+                found.append(
+                    f"Response {i + 1} is ranked above response {j + 1} but rated lower "
+                    f"({ratings[first]['overall']} against {ratings[second]['overall']})"
+                )
+    return found
+
+
+def _ratings(value: Any, keys: Sequence[str], faults: list[str]) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        faults.append("ratings: missing; rate every response")
+        return {}
+    faults += [f"ratings: {str(key)!r} is none of the responses shown" for key in value if key not in keys]
+    found: dict[str, Any] = {}
+    for place, key in enumerate(keys, start=1):
+        one = value.get(key)
+        overall = one.get("overall") if isinstance(one, Mapping) else None
+        if not _whole(overall, 1, 7):
+            faults.append(f"ratings: response {place} has no overall rating from 1 to 7")
+            continue
+        assert isinstance(one, Mapping)
+        flags = _flags(one.get("flags", {}), FLAGS, f"ratings: response {place}", NULLABLE, faults)
+        found[key] = {"overall": overall, "flags": flags}
+    return found
+
+
+def _ranks(value: Any, keys: Sequence[str], faults: list[str]) -> dict[str, int]:
+    if not isinstance(value, Mapping):
+        faults.append("ranks: missing; place every response")
+        return {}
+    faults += [f"ranks: {str(key)!r} is none of the responses shown" for key in value if key not in keys]
+    missing = [str(place) for place, key in enumerate(keys, start=1) if not _whole(value.get(key), 1, len(keys))]
+    if missing:
+        faults.append(f"ranks: response {', '.join(missing)} has no rank from 1 to {len(keys)}; place every response")
+        return {}
+    found = {key: int(value[key]) for key in keys}
+    if set(found.values()) != set(range(1, max(found.values()) + 1)):
+        faults.append("ranks: a rank is left out between others; ranks are 1, 2, ... without gaps, ties share one")
+    return found
+
+
+def _flags(
+    value: Any, known: Sequence[str], where: str, nullable: Sequence[str], faults: list[str]
+) -> dict[str, bool | None]:
+    if not isinstance(value, Mapping):
+        faults.append(f"{where}: flags are an object of true and false")
+        return {}
+    faults += [f"{where}: {str(name)!r} is not a flag that was asked" for name in value if name not in known]
+    found: dict[str, bool | None] = {}
+    for name in known:
+        said = value.get(name, False)  # a box that was not ticked
+        if not isinstance(said, bool) and not (said is None and name in nullable):
+            faults.append(f"{where}: {name} is true or false")
+        found[name] = said
+    return found
+
+
+def _text(value: Any, where: str, limit: int, faults: list[str]) -> str:
+    if not isinstance(value, str):
+        faults.append(f"{where}: a text was expected")
+        return ""
+    if len(value) > limit:
+        faults.append(f"{where}: {len(value)} characters; at most {limit}")
+    if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        faults.append(f"{where}: holds a character that cannot be stored (NUL or half a surrogate pair)")
+    return value
+
+
+def _seconds(value: Any, faults: list[str]) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e7:
+        faults.append("seconds: the time spent, a number from 0")
+        return 0.0
+    return round(float(value), 1)
+
+
+def _whole(value: Any, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high

@@ -1,0 +1,1 @@
+"""What is kept, in SQL: SQLite for one team's laptop, PostgreSQL for a team's server."""

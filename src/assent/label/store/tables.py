@@ -1,0 +1,268 @@
+"""The tables. What must never happen is forbidden here rather than checked elsewhere:
+
+- an item has exactly the slots that were made for it (`slot_item_n`), so nobody can be one too many;
+- a labeler stands on an item at most once (`slot_item_labeler`) and holds at most one open slot (`slot_one_open`);
+- an answer's revisions are numbered without repetition (`answer_view_revision`), and neither answers nor the audit
+  log can be changed or deleted (triggers, see the migrations);
+- a key that a browser made for a submission is spent once (`receipt`).
+
+Times are seconds since 1970 UTC by the database's clock (`database.now`), never by that of the program.
+"""
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+# -- people --------------------------------------------------------------------------------------------------
+
+person = Table(
+    "person",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uid", String(32), nullable=False, unique=True),  # what the pseudonym is made from; outlives the name
+    Column("name", String(100), nullable=False, unique=True),
+    Column("role", String(20), nullable=False),
+    Column("team", String(20), nullable=False, server_default="train"),  # train | heldout
+    Column("password", Text),
+    Column("totp", String(64)),
+    Column("state", String(20), nullable=False, server_default="active"),  # active | disabled | deleted
+    Column("created", Float, nullable=False),
+)
+
+invite = Table(
+    "invite",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),  # of the token; the token itself is told once
+    Column("role", String(20), nullable=False),
+    Column("team", String(20), nullable=False, server_default="train"),
+    Column("author", ForeignKey("person.id")),
+    Column("expires", Float, nullable=False),
+    Column("used", Float),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("person", ForeignKey("person.id"), nullable=False, index=True),
+    Column("created", Float, nullable=False),
+    Column("seen", Float, nullable=False),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account", LargeBinary, nullable=False, index=True),  # a hash: what was typed may be a password
+    Column("address", String(64), nullable=False, index=True),
+    Column("at", Float, nullable=False),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    Column("name", String(100), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("author", ForeignKey("person.id")),
+    Column("created", Float, nullable=False),
+    Column("revoked", Float),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+    Column("actor", Integer),  # no foreign key: the log outlives everything
+    Column("action", String(50), nullable=False),
+    Column("object", String(200), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+# -- work ----------------------------------------------------------------------------------------------------
+
+guideline = Table(
+    "guideline",
+    metadata,
+    Column("version", String(50), primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("author", ForeignKey("person.id")),
+    Column("created", Float, nullable=False),
+)
+
+batch = Table(
+    "batch",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("state", String(20), nullable=False),  # loading | open | frozen
+    Column("plan", JSON, nullable=False),
+    Column("guideline", ForeignKey("guideline.version"), nullable=False),
+    Column("source_hash", String(64), nullable=False),  # of what was imported: the same import twice is one import
+    Column("author", ForeignKey("person.id")),
+    Column("created", Float, nullable=False),
+    Column("frozen", Float),
+)
+
+item = Table(
+    "item",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("batch", ForeignKey("batch.id"), nullable=False),
+    Column("record", String(500), nullable=False),
+    Column("kind", String(20), nullable=False),  # rank | demonstrate
+    Column("mode", String(20), nullable=False, server_default="plain"),
+    Column("prompt", JSON, nullable=False),
+    Column("responses", JSON, nullable=False),  # as imported, with the policies' names; [] for a demonstration
+    Column("source", Text, nullable=False, server_default=""),
+    Column("licence", Text, nullable=False, server_default=""),
+    Column("stratum", String(20), nullable=False),  # single | overlap | gold | practice | retest
+    Column("chosen", String(20), nullable=False, server_default="all"),  # all | uniform | uncertain
+    Column("propensity", Float, nullable=False, server_default="1"),  # the chance that it was chosen at all
+    Column("gold", JSON),  # the ranks that are known to be right
+    Column("repeats", ForeignKey("item.id")),  # a retest repeats an item for one labeler
+    Column("state", String(20), nullable=False, server_default="open"),  # open | parked | quarantined
+    Column("skips", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("batch", "record", "stratum", name="item_batch_record"),
+)
+Index(
+    "item_practice",
+    item.c.batch,
+    sqlite_where=text("stratum = 'practice'"),
+    postgresql_where=text("stratum = 'practice'"),
+)
+Index("item_repeats", item.c.repeats)
+
+author = Table(
+    "author",
+    metadata,
+    Column("item", ForeignKey("item.id"), primary_key=True),
+    Column("person", ForeignKey("person.id"), primary_key=True),
+)
+
+slot = Table(
+    "slot",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("item", ForeignKey("item.id"), nullable=False),
+    Column("batch", ForeignKey("batch.id"), nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("team", String(20), nullable=False, server_default="train"),  # any | train | heldout
+    Column("reserved", ForeignKey("person.id")),
+    Column("after", Float, nullable=False, server_default="0"),
+    Column("priority", Float, nullable=False),
+    Column("labeler", ForeignKey("person.id")),
+    Column("expires", Float, nullable=False, server_default="0"),
+    Column("state", String(20), nullable=False, server_default="open"),  # open | submitted | void
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("item", "n", name="slot_item_n"),
+    UniqueConstraint("item", "labeler", name="slot_item_labeler"),
+)
+_OPEN = text("state = 'open'")
+Index("slot_queue", slot.c.priority, slot.c.id, sqlite_where=_OPEN, postgresql_where=_OPEN)
+Index("slot_one_open", slot.c.labeler, unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN)
+Index("slot_batch", slot.c.batch, slot.c.state)
+
+view = Table(
+    "view",
+    metadata,
+    Column("id", String(32), primary_key=True),  # what the browser calls the slot
+    Column("item", ForeignKey("item.id"), nullable=False),
+    Column("batch", ForeignKey("batch.id"), nullable=False),
+    Column("labeler", ForeignKey("person.id"), nullable=False),
+    Column("shown", JSON, nullable=False),  # [[key, place in item.responses], ...] from the top of the screen
+    Column("state", String(20), nullable=False, server_default="open"),  # open | accepted | surplus | skipped
+    Column("reason", String(20), nullable=False, server_default=""),
+    Column("opened", Float, nullable=False),
+    UniqueConstraint("item", "labeler", name="view_item_labeler"),
+)
+Index("view_labeler", view.c.labeler, view.c.opened)
+Index("view_batch", view.c.batch, view.c.state)
+
+draft = Table(
+    "draft",
+    metadata,
+    Column("view", ForeignKey("view.id"), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+answer = Table(
+    "answer",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("view", ForeignKey("view.id"), nullable=False),
+    Column("item", ForeignKey("item.id"), nullable=False),
+    Column("batch", ForeignKey("batch.id"), nullable=False),
+    Column("labeler", ForeignKey("person.id"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("state", String(20), nullable=False),  # accepted | surplus
+    Column("schema", Integer, nullable=False),
+    Column("guideline", String(50), nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("at", Float, nullable=False),
+    UniqueConstraint("view", "revision", name="answer_view_revision"),
+)
+Index("answer_batch", answer.c.batch, answer.c.item)
+Index("answer_labeler", answer.c.labeler, answer.c.at)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    Column("labeler", ForeignKey("person.id"), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("action", String(20), nullable=False),
+    Column("view", ForeignKey("view.id"), nullable=False),
+    Column("result", JSON, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+# -- what leads decide (migration 0002) ----------------------------------------------------------------------
+
+screening = Table(
+    "screening",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("candidate", String(32), nullable=False, unique=True),  # a code; who it is, is not told to whom decides
+    Column("person", ForeignKey("person.id"), nullable=False),
+    Column("scores", JSON, nullable=False),
+    Column("decision", String(20), nullable=False, server_default="open"),  # open | taken | declined
+    Column("cutoffs", String(50), nullable=False),
+)
+
+survey = Table(
+    "survey",  # voluntary and unlinkable: no person, no time, no order of arrival
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("answers", JSON, nullable=False),
+)
+
+adjudication = Table(
+    "adjudication",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("item", ForeignKey("item.id"), nullable=False),
+    Column("lead", ForeignKey("person.id"), nullable=False),
+    Column("verdict", JSON, nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("at", Float, nullable=False),
+)
