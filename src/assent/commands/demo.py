@@ -32,7 +32,7 @@ class Demo:
     plan: Plan = Plan()
     workers: int = 0
     """Stages performed side by side, one thread each; 0 is one a processor core."""
-    machine: Machine = Machine(tokens=4096)
+    machine: Machine = Machine(tokens=4096, cache_tokens=32_768)
 
     def start(self) -> None:
         """Run the verb."""

@@ -24,6 +24,9 @@ from assent.train import ppo, reward, sft
 from assent.train.rollout import Models
 
 
+PIECE = 96  # tokens of a text in the mix; as much is regained as with pieces of 192, which cost twice the time
+
+
 def write_records(ring: Ring, run: Run) -> None:
     """Cleaned prompts, demonstrations and the corpus."""
     world, plan = ring.world, ring.plan
@@ -78,7 +81,7 @@ def reinforce(config_of: Callable[[Ring], ppo.PPOConfig], judge: str, ring: Ring
     earned = Truth([*rows, *held_out], policy.text) if judge == "gold" else ScalarModel.load(scored, ring.machine)
     asked, validation = (encode.prompts(policy.text, part, config.limits).items for part in (rows, held_out))
     text = ring.read("records", "corpus", records.Document) if config.pretrain_coef else []
-    documents = encode.documents(policy.text, text, config.limits.context)
+    documents = encode.documents(policy.text, text, PIECE)
     ppo.train(config, run, Models.start(policy, value, earned), asked, documents, validation)
 
 

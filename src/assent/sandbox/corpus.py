@@ -44,12 +44,12 @@ class Cloze:
 
 
 def cloze(world: World, count: int) -> list[Cloze]:
-    """Things to complete: sums, facts, what a letter said, where a story was, who lives where."""
+    """Things to complete, with all that could stand there: mostly facts, and sums, what a letter said, whom one met."""
     return [_cloze(world, random.Random(f"cloze {world.seed} {number}")) for number in range(count)]
 
 
 def _cloze(world: World, rng: random.Random) -> Cloze:
-    kind = rng.choice(("sum", "fact", "letter", "story"))
+    kind = rng.choices(("fact", "sum", "letter", "story"), (4, 1, 1, 1))[0]
     if kind == "sum":
         first, second = rng.randint(0, 8), rng.randint(0, 8)
         right = NUMBERS[first + second]
@@ -70,7 +70,7 @@ def _cloze(world: World, rng: random.Random) -> Cloze:
         start = clause(key, "#").removesuffix(" #")
         text = opening + (start if kind == "letter" else start[0].upper() + start[1:])
         domain = attribute_of(key).domain
-    wrong = rng.sample([one for one in domain if one != right], 3)
+    wrong = [one for one in dict.fromkeys(domain) if one != right]
     return Cloze(kind, text, f" {right}.", tuple(f" {one}." for one in wrong))
 
 
