@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
-from numpy.typing import ArrayLike
 from scipy import stats
 
-from assent.statistics.intervals import Interval, jeffreys_interval
+from assent.statistics.intervals import Interval, Listed, jeffreys_interval
 
 FEWEST_LABELERS, FEWEST_PROMPTS = 8, 20  # below these the interval covers less than it says
 
@@ -33,7 +32,7 @@ class Judgements:
         return len(self.values)
 
 
-def judgements(values: ArrayLike, prompts: ArrayLike, labelers: ArrayLike) -> Judgements:
+def judgements(values: Listed, prompts: Listed, labelers: Listed) -> Judgements:
     """Judgements from lists of the same length; prompts and labelers are ids.
 
     Raises ValueError when there is none, lengths differ, or a value is not finite.
@@ -83,33 +82,9 @@ class Clusters:
         by_cell = float((np.bincount(self._cell, weights=influence) ** 2).sum())
         return max(by_prompt + by_labeler - by_cell, by_prompt, by_labeler), by_prompt
 
-    @property
-    def freedom(self) -> int:
-        """Degrees of freedom of the two-way t interval."""
-        return min(self.prompts, self.labelers) - 1
-
-    @property
-    def caution(self) -> str:
-        """Empty, or what there is too little of for an interval."""
-        if self.prompts >= FEWEST_PROMPTS and self.labelers >= FEWEST_LABELERS:
-            return ""
-        needed = f"an interval needs {FEWEST_PROMPTS} and {FEWEST_LABELERS}"
-        return f"too few clusters: {self.prompts} prompts and {self.labelers} labelers, {needed}"
-
-    def interval(self, estimate: float, influence: Float[np.ndarray, " n"], confidence: float = 0.95) -> Clustered:
-        """The t intervals of an estimate whose error is about the sum of `influence`."""
-        both, by_prompt = self.variances(influence)
-        few = self.caution != ""
-        return Clustered(
-            interval=_t_interval(estimate, math.nan if few else both, self.freedom, confidence),
-            this_team=_t_interval(
-                estimate, by_prompt if self.prompts >= FEWEST_PROMPTS else math.nan, self.prompts - 1, confidence
-            ),
-            judgements=len(influence),
-            prompts=self.prompts,
-            labelers=self.labelers,
-            caution=self.caution,
-        )
+    def interval(self, estimate: float, influence: Float[np.ndarray, " n"]) -> Clustered:
+        """The intervals of an estimate whose error is about the sum of `influence`."""
+        return clustered(estimate, self.variances(influence), len(influence), self.prompts, self.labelers)
 
     def weights(self, draws: int, seed: int) -> Iterator[Float[np.ndarray, " n"]]:
         """The pigeonhole bootstrap (Owen 2007): prompts and labelers drawn apart, a judgement weighs the product."""
@@ -118,6 +93,23 @@ class Clusters:
             prompt = np.bincount(generator.integers(self.prompts, size=self.prompts), minlength=self.prompts)
             labeler = np.bincount(generator.integers(self.labelers, size=self.labelers), minlength=self.labelers)
             yield (prompt[self._prompt] * labeler[self._labeler]).astype(np.float64)
+
+
+def clustered(estimate: float, variances: tuple[float, float], n: int, prompts: int, labelers: int) -> Clustered:
+    """The t intervals of an estimate of `n` judgements from its two-way variance and the one by prompt alone."""
+    caution = ""
+    if prompts < FEWEST_PROMPTS or labelers < FEWEST_LABELERS:
+        needed = f"an interval needs {FEWEST_PROMPTS} and {FEWEST_LABELERS}"
+        caution = f"too few clusters: {prompts} prompts and {labelers} labelers, {needed}"
+    both, by_prompt = variances
+    return Clustered(
+        interval=_t_interval(estimate, math.nan if caution else both, min(prompts, labelers) - 1),
+        this_team=_t_interval(estimate, by_prompt if prompts >= FEWEST_PROMPTS else math.nan, prompts - 1),
+        judgements=n,
+        prompts=prompts,
+        labelers=labelers,
+        caution=caution,
+    )
 
 
 def clustered_mean(judged: Judgements) -> Clustered:
@@ -180,10 +172,10 @@ def _spread(influence: Float[np.ndarray, " n"], owner: Int[np.ndarray, " n"], gr
     return float(groups / (groups - 1) * (np.bincount(owner, weights=influence) ** 2).sum())
 
 
-def _t_interval(estimate: float, variance: float, freedom: int, confidence: float) -> Interval:
+def _t_interval(estimate: float, variance: float, freedom: int) -> Interval:
     if math.isnan(variance) or freedom < 1:
         return Interval(estimate, math.nan, math.nan)
-    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(variance)
+    half = float(stats.t.ppf(0.975, freedom)) * math.sqrt(variance)
     return Interval(estimate, estimate - half, estimate + half)
 
 

@@ -1,10 +1,14 @@
 """Intervals of means and shares: an estimate and how sure it is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
+
+Listed = Sequence[Any] | np.ndarray  # one number, or one name, an entry; numpy's ArrayLike leaves tuples out
 
 
 @dataclass(frozen=True)

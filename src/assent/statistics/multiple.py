@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Shaped
-from numpy.typing import ArrayLike
 from scipy import stats
 
 from assent.statistics.clusters import Clusters, Judgements, clustered_mean
-from assent.statistics.intervals import Interval
+from assent.statistics.intervals import Interval, Listed
 
 
-def holm(p_values: ArrayLike) -> Float[np.ndarray, " n"]:
+def holm(p_values: Listed) -> Float[np.ndarray, " n"]:
     """Adjusted p values, [n] in the order given: below 0.05 the contrast stands although n were tested (Holm 1979)."""
     p = np.asarray(p_values, dtype=np.float64)
     if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():

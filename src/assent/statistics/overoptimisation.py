@@ -11,10 +11,9 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 from scipy import stats
 
-from assent.statistics.intervals import Interval
+from assent.statistics.intervals import Interval, Listed
 
 Kind = Literal["rl", "bon"]
 
@@ -26,7 +25,7 @@ def best_of_n_kl(n: int) -> float:
     return math.log(n) - (n - 1) / n
 
 
-def best_of_n(proxy: ArrayLike, gold: ArrayLike, n: int) -> float:
+def best_of_n(proxy: Listed, gold: Listed, n: int) -> float:
     """The expected gold score of the best by proxy of `n` responses, from all N that were sampled for one prompt.
 
     proxy, gold: [N], N >= n. Unbiased: the mean over all subsets of n. The i-th smallest of N is the best of
@@ -70,12 +69,12 @@ class Fit:
         """Whether the peak, if there is one, lies beyond what was measured."""
         return self.peak_kl is None or self.peak_kl > self.highest_kl
 
-    def gold(self, kl: ArrayLike) -> Float[np.ndarray, " n"]:
+    def gold(self, kl: Listed) -> Float[np.ndarray, " n"]:
         """The gold score, over the initial policy's, that the curve has at `kl`, [n] in nats."""
         return _columns(np.asarray(kl, dtype=np.float64), self.kind) @ np.array([self.a, self.b])
 
 
-def fit(kl: ArrayLike, gold: ArrayLike, kind: Kind) -> Fit:
+def fit(kl: Listed, gold: Listed, kind: Kind) -> Fit:
     """Least squares of the gold score on sqrt(KL).
 
     kl: [n] in nats, >= 0; gold: [n], minus the gold score of the initial policy, so that it is 0 at KL 0. Points at
@@ -116,7 +115,7 @@ def fit(kl: ArrayLike, gold: ArrayLike, kind: Kind) -> Fit:
     )
 
 
-def _finite(name: str, values: ArrayLike) -> Float[np.ndarray, " n"]:
+def _finite(name: str, values: Listed) -> Float[np.ndarray, " n"]:
     found = np.asarray(values, dtype=np.float64)
     if found.ndim != 1 or not np.isfinite(found).all():
         raise ValueError(
