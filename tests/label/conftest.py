@@ -8,6 +8,7 @@ import pytest
 from assent.label.store.database import Database
 from assent.label.store.migrate import migrate
 from tests.label import kit
+from tests.label.web import Site
 
 
 @pytest.fixture(scope="session")
@@ -37,5 +38,13 @@ def light(tmp_path: Path) -> Iterator[Database]:
     """SQLite only, where the database makes no difference."""
     made = Database(f"sqlite:///{tmp_path}/label.db")
     migrate(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A server on SQLite."""
+    made = Site.at(tmp_path)
     yield made
     made.close()

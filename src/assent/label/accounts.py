@@ -1,0 +1,355 @@
+"""Who works here: people and roles, invites, passwords, sessions, throttling, keys of programs, pseudonyms.
+
+Nothing that opens a door is kept as it is told: of tokens, session ids and keys the database has hashes, of passwords
+argon2id (OWASP's minimum: 19 MiB, 2 passes). All functions work inside the caller's transaction.
+"""
+
+import hashlib
+import hmac
+import secrets
+import struct
+from base64 import b32decode, b32encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from assent.label.store import audit
+from assent.label.store.database import now
+from assent.label.store.slots import RefusedError
+from assent.label.store.tables import api_key, attempt, invite, person, session
+
+ROLES = ("labeler", "lead", "researcher", "admin")
+TEAMS = ("train", "heldout")
+SCOPES = ("import", "export", "status", "people")
+SHORTEST = 12  # characters of a password; no rules about which (NIST SP 800-63B)
+INVITE_SECONDS = 72 * 3600.0
+IDLE_SECONDS, SESSION_SECONDS = 12 * 3600.0, 7 * 86400.0
+WINDOW_SECONDS = 900.0
+ACCOUNT_TRIES, ADDRESS_TRIES = 8, 40  # wrong passwords in a window; waiting is all it takes, nobody is locked out
+COMMON = (  # the heads of lists of breached passwords, as far as they are long enough
+    "123456789012",
+    "1234567890123",
+    "password1234",
+    "passwordpassword",
+    "qwertyuiop12",
+    "qwertyuiop123",
+    "1q2w3e4r5t6y",
+    "1qaz2wsx3edc",
+    "iloveyou1234",
+    "administrator",
+    "letmein12345",
+    "welcome12345",
+    "abcdefghijkl",
+    "abcd12345678",
+    "qwerty123456",
+    "changeme1234",
+    "superman1234",
+    "football1234",
+    "princess1234",
+    "sunshine1234",
+)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who is signed in."""
+
+    id: int
+    uid: str
+    name: str
+    role: str
+    team: str
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+
+
+@cache
+def _hasher() -> Any:
+    from argon2 import PasswordHasher
+
+    return PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
+
+
+@cache
+def _nobody() -> str:
+    """A hash that no password has: checking it takes as long as checking a real one."""
+    return _hasher().hash(secrets.token_hex(32))
+
+
+# -- invites and people --------------------------------------------------------------------------------------
+
+
+def make_invite(connection: Connection, role: str, team: str, author: int | None) -> str:
+    """A token with which one person can join, once, within 72 hours."""
+    if role not in ROLES:
+        raise RefusedError(422, f"role: {role!r} is not one of {', '.join(ROLES)}")
+    if team not in TEAMS:
+        raise RefusedError(422, f"team: {team!r} is not one of {', '.join(TEAMS)}")
+    token = secrets.token_urlsafe(32)
+    values = {"hash": _hash(token), "role": role, "team": team, "author": author}
+    connection.execute(insert(invite).values(**values, expires=now() + INVITE_SECONDS))
+    audit.append(connection, author, "invited", f"a {role}", {"team": team})
+    return token
+
+
+def open_invite(connection: Connection, token: str) -> Any:
+    """The invite of a token; raises RefusedError 404 when it is unknown, used or too old."""
+    found = connection.execute(
+        select(invite).where(invite.c.hash == _hash(token), invite.c.used.is_(None), invite.c.expires > now())
+    ).first()
+    if found is None:
+        raise RefusedError(404, "this invitation is unknown, used or older than 72 hours; ask for a new one")
+    return found
+
+
+def join(connection: Connection, token: str, name: str, password: str) -> Person:
+    """Make the person whom an invite is for."""
+    found = open_invite(connection, token)
+    name = _checked_name(connection, name)
+    hashed = _hasher().hash(_checked_password(password, name))
+    used = update(invite).where(invite.c.hash == found.hash, invite.c.used.is_(None)).values(used=now())
+    if connection.execute(used).rowcount != 1:
+        raise RefusedError(404, "this invitation was just used; ask for a new one")
+    values = {"uid": secrets.token_hex(16), "name": name, "role": found.role, "team": found.team}
+    made = insert(person).values(**values, password=hashed, created=now()).returning(person.c.id)
+    number = connection.execute(made).scalar_one()
+    audit.append(connection, number, "joined", f"person {number}", {"role": found.role, "team": found.team})
+    return Person(number, values["uid"], name, found.role, found.team)
+
+
+def _checked_name(connection: Connection, name: str) -> str:
+    name = " ".join(name.split())
+    if not 2 <= len(name) <= 100 or not name.isprintable():
+        raise RefusedError(422, "name: 2 to 100 printable characters")
+    taken = select(person.c.id).where(func.lower(person.c.name) == name.lower())
+    if connection.execute(taken).first() is not None:
+        raise RefusedError(409, "name: somebody has it already; choose another")
+    return name
+
+
+def _checked_password(password: str, name: str) -> str:
+    lowered = password.lower()
+    if not SHORTEST <= len(password) <= 1000:
+        raise RefusedError(422, f"password: at least {SHORTEST} characters; a few words that do not belong together")
+    if lowered in COMMON or len(set(password)) < 5 or (len(name) > 3 and name.lower() in lowered):
+        raise RefusedError(422, "password: easily guessed; choose another")
+    return password
+
+
+def people(connection: Connection) -> list[dict[str, Any]]:
+    """Everybody, for the admin."""
+    rows = connection.execute(select(person).order_by(person.c.id))
+    return [
+        {name: getattr(row, name) for name in ("id", "name", "role", "team", "state", "created")}
+        | {"totp": row.totp is not None}
+        for row in rows
+    ]
+
+
+def change(connection: Connection, number: int, actor: int, *, role: str = "", state: str = "") -> None:
+    """Give a person another role, or disable, enable or delete them; all their sessions end at once.
+
+    Deleting drops who it was and keeps what they judged, under the pseudonym.
+    """
+    row = connection.execute(select(person).where(person.c.id == number)).first()
+    if row is None or row.state == "deleted":
+        raise RefusedError(404, f"there is no person {number}")
+    if (role and role not in ROLES) or state not in ("", "active", "disabled", "deleted"):
+        raise RefusedError(422, f"role is one of {', '.join(ROLES)}; state is active, disabled or deleted")
+    if row.role == "admin" and (state in ("disabled", "deleted") or (role and role != "admin")):
+        _keep_an_admin(connection, number)
+    values: dict[str, Any] = {"role": role} if role else {}
+    if state:
+        values["state"] = state
+    if state == "deleted":
+        values |= {"name": f"deleted {row.uid[:8]}", "password": None, "totp": None}
+    connection.execute(update(person).where(person.c.id == number).values(**values))
+    end_sessions(connection, number)
+    audit.append(connection, actor, "changed", f"person {number}", {"role": role, "state": state})
+
+
+def _keep_an_admin(connection: Connection, number: int) -> None:
+    others = select(person.c.id).where(person.c.role == "admin", person.c.state == "active", person.c.id != number)
+    if connection.execute(others).first() is None:
+        raise RefusedError(409, "this is the only admin; make another one first")
+
+
+# -- signing in ----------------------------------------------------------------------------------------------
+
+
+def throttled(connection: Connection, name: str, address: str) -> float:
+    """Seconds to wait before another try, by the wrong tries of this name and this address in the last quarter hour."""
+    since = now() - WINDOW_SECONDS
+    for column, value, most in (
+        (attempt.c.account, _hash(name.strip().lower()), ACCOUNT_TRIES),
+        (attempt.c.address, address[:64], ADDRESS_TRIES),
+    ):
+        tries = select(attempt.c.at, now()).where(column == value, attempt.c.at > since).order_by(attempt.c.at.desc())
+        rows = connection.execute(tries.limit(most)).all()
+        if len(rows) == most:
+            return max(1.0, rows[-1][0] + WINDOW_SECONDS - rows[-1][1])
+    return 0.0
+
+
+def failed(connection: Connection, name: str, address: str) -> None:
+    """Remember a wrong try; forget those that no longer count."""
+    connection.execute(delete(attempt).where(attempt.c.at < now() - WINDOW_SECONDS))
+    connection.execute(insert(attempt).values(account=_hash(name.strip().lower()), address=address[:64], at=now()))
+
+
+def known(connection: Connection, name: str, password: str, code: str = "") -> Person | None:
+    """The person of a name and password (and code, where one is set up), or None; it takes as long either way."""
+    from argon2.exceptions import InvalidHashError, VerificationError
+
+    rows = select(person).where(func.lower(person.c.name) == " ".join(name.split()).lower())
+    row = connection.execute(rows).first()
+    hashed = row.password if row is not None and row.password is not None else _nobody()
+    try:
+        _hasher().verify(hashed, password)
+    except (VerificationError, InvalidHashError):
+        return None
+    if row is None or row.state != "active" or row.password is None:
+        return None
+    if row.totp is not None and not code_matches(connection, row.totp, code):
+        return None
+    return Person(row.id, row.uid, row.name, row.role, row.team)
+
+
+def refresh_hash(connection: Connection, number: int, password: str) -> None:
+    """Hash a password anew when the parameters have risen since."""
+    hashed = connection.execute(select(person.c.password).where(person.c.id == number)).scalar_one()
+    if _hasher().check_needs_rehash(hashed):
+        connection.execute(update(person).where(person.c.id == number).values(password=_hasher().hash(password)))
+
+
+def change_password(connection: Connection, one: Person, old: str, new: str) -> None:
+    """Set another password; every session of the person ends."""
+    hashed = connection.execute(select(person.c.totp).where(person.c.id == one.id)).scalar_one()
+    if hashed is None and known(connection, one.name, old) is None:
+        raise RefusedError(401, "the old password is wrong")
+    if hashed is not None and not _password_matches(connection, one.id, old):
+        raise RefusedError(401, "the old password is wrong")
+    fresh = _hasher().hash(_checked_password(new, one.name))
+    connection.execute(update(person).where(person.c.id == one.id).values(password=fresh))
+    end_sessions(connection, one.id)
+    audit.append(connection, one.id, "changed", "own password")
+
+
+def _password_matches(connection: Connection, number: int, password: str) -> bool:
+    from argon2.exceptions import VerificationError
+
+    hashed = connection.execute(select(person.c.password).where(person.c.id == number)).scalar_one()
+    try:
+        return bool(_hasher().verify(hashed, password))
+    except VerificationError:
+        return False
+
+
+def start_session(connection: Connection, one: Person) -> str:
+    """A new session id; it is told once and kept as a hash."""
+    token = secrets.token_urlsafe(32)
+    connection.execute(insert(session).values(hash=_hash(token), person=one.id, created=now(), seen=now()))
+    return token
+
+
+def session_person(connection: Connection, token: str) -> tuple[Person, bool] | None:
+    """Whose session it is, and whether it is time to note that it is in use; None when it has ended."""
+    rows = (
+        select(person, session.c.seen, now().label("now"))
+        .join(session, session.c.person == person.c.id)
+        .where(
+            session.c.hash == _hash(token),
+            session.c.seen > now() - IDLE_SECONDS,
+            session.c.created > now() - SESSION_SECONDS,
+            person.c.state == "active",
+        )
+    )
+    row = connection.execute(rows).first()
+    if row is None:
+        return None
+    return Person(row.id, row.uid, row.name, row.role, row.team), row.now - row.seen > 60
+
+
+def touch(connection: Connection, token: str) -> None:
+    """Note that a session is in use."""
+    connection.execute(update(session).where(session.c.hash == _hash(token)).values(seen=now()))
+
+
+def end_session(connection: Connection, token: str) -> None:
+    """End one session."""
+    connection.execute(delete(session).where(session.c.hash == _hash(token)))
+
+
+def end_sessions(connection: Connection, number: int) -> None:
+    """End all sessions of a person."""
+    connection.execute(delete(session).where(session.c.person == number))
+
+
+# -- codes of an authenticator (RFC 6238) --------------------------------------------------------------------
+
+
+def set_up_code(connection: Connection, one: Person) -> str:
+    """A new key for an authenticator app, as an otpauth URL; from now on signing in asks for its code."""
+    key = b32encode(secrets.token_bytes(20)).decode()
+    connection.execute(update(person).where(person.c.id == one.id).values(totp=key))
+    audit.append(connection, one.id, "set up", "a code of an authenticator")
+    return f"otpauth://totp/Assent:{one.id}?secret={key}&issuer=Assent"
+
+
+def code_matches(connection: Connection, key: str, code: str) -> bool:
+    """Whether a six-digit code is right now, or was half a minute ago or will be."""
+    moment = int(connection.execute(select(now())).scalar_one() // 30)
+    right = [time_code(key, moment + shift) for shift in (-1, 0, 1)]
+    matches = [hmac.compare_digest(one.encode(), code.strip().encode()) for one in right]  # all, in even time
+    return any(matches)
+
+
+def time_code(key: str, moment: int) -> str:
+    """The six digits of a half minute (RFC 6238 with SHA-1, as authenticator apps have it)."""
+    digest = hmac.digest(b32decode(key), struct.pack(">Q", moment), "sha1")
+    place = digest[-1] & 15
+    return f"{(struct.unpack('>I', digest[place : place + 4])[0] & 0x7FFFFFFF) % 1_000_000:06d}"
+
+
+# -- programs ------------------------------------------------------------------------------------------------
+
+
+def make_key(connection: Connection, name: str, scopes: Sequence[str], author: int | None) -> str:
+    """A key for a program, told once. Without scopes it may do nothing."""
+    for scope in scopes:
+        if scope not in SCOPES:
+            raise RefusedError(422, f"scopes: {scope!r} is not one of {', '.join(SCOPES)}")
+    token = f"assent-{secrets.token_urlsafe(32)}"
+    values = {"hash": _hash(token), "name": name[:100], "scopes": list(scopes), "author": author}
+    number = connection.execute(insert(api_key).values(**values, created=now()).returning(api_key.c.id)).scalar_one()
+    audit.append(connection, author, "made", f"key {number}", {"scopes": list(scopes)})
+    return token
+
+
+def key_scopes(connection: Connection, token: str) -> tuple[int, str, tuple[str, ...]] | None:
+    """(number, name, scopes) of a key, or None."""
+    rows = select(api_key).where(api_key.c.hash == _hash(token), api_key.c.revoked.is_(None))
+    row = connection.execute(rows).first()
+    return None if row is None else (row.id, row.name, tuple(row.scopes))
+
+
+def keys(connection: Connection) -> list[dict[str, Any]]:
+    """All keys, without what opens them."""
+    names = ("id", "name", "scopes", "created", "revoked")
+    return [{name: getattr(row, name) for name in names} for row in connection.execute(select(api_key))]
+
+
+def revoke_key(connection: Connection, number: int, actor: int | None) -> None:
+    """End a key."""
+    connection.execute(update(api_key).where(api_key.c.id == number).values(revoked=now()))
+    audit.append(connection, actor, "revoked", f"key {number}")
+
+
+def pseudonym(secret: bytes, uid: str) -> str:
+    """The name under which a person's work leaves the app: the same in every export of a server, and no way back."""
+    return "labeler-" + hmac.digest(secret, f"pseudonym {uid}".encode(), "sha256").hex()[:16]

@@ -1,0 +1,109 @@
+"""The application: middleware, routes, and how a failure is told."""
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from assent.label import access, api, manage, signing, work
+from assent.label.guard import Guard, TooLargeError
+from assent.label.settings import Settings
+from assent.label.store.database import BusyError, Database, FullError, StoreError
+from assent.label.store.importing import ImportRefusedError
+from assent.label.store.migrate import newest, revision
+from assent.label.store.slots import RefusedError
+
+PAGES = ("sign_in", "labeler", "lead", "admin")
+DATA_PATHS = ("/work", "/session", "/manage", "/api", "/static")
+STATIC = Path(__file__).parent / "static"
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application over a database that is at the newest revision; raises StoreError when it is not."""
+    database = Database(settings.database, busy_seconds=settings.busy_seconds)
+    database.claim_process()
+    if (found := revision(database)) != newest():
+        database.close()
+        raise StoreError(
+            f"the database is at revision {found}, this version needs {newest()}; `assent label serve` migrates"
+        )
+    app = FastAPI(
+        title="Assent label",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None if settings.production else "/api/v1/openapi.json",
+        dependencies=[Depends(access.allow)],
+    )
+    app.state.settings = settings
+    app.state.database = database
+    table: dict[str, frozenset[str]] = {}
+    for module in (signing, work, manage, api, *_pages()):
+        app.include_router(module.router)
+        table |= module.ACCESS
+    access.complete(app, table)
+    app.state.access = table
+    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+    _tell_failures(app)
+    app.add_middleware(Guard, https=settings.https, max_body=settings.max_body, max_import=settings.max_import)
+    return app
+
+
+def _pages() -> list[Any]:
+    """The modules of the pages that there are."""
+    names = [f"assent.label.pages.{name}" for name in PAGES]
+    return [import_module(name) for name in names if find_spec(name) is not None]
+
+
+def _tell_failures(app: FastAPI) -> None:
+    """One sentence for every failure, with the status that says whether to try again."""
+
+    def told(status: int) -> Callable[[Request, Exception], Response]:
+        def handler(request: Request, error: Exception) -> Response:
+            headers = {"Retry-After": "1"} if status == 503 else {}
+            return _answer(request, status, str(error), headers)
+
+        return handler
+
+    def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RefusedError)
+        return _answer(request, error.status, error.sentence, {}, error.more)
+
+    def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _answer(request, error.status_code, str(error.detail), dict(error.headers or {}))
+
+    def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        faults = [f"{'.'.join(map(str, one['loc'][1:])) or 'body'}: {one['msg']}" for one in error.errors()]
+        return _answer(request, 422, "; ".join(faults), {})
+
+    app.add_exception_handler(BusyError, told(503))
+    app.add_exception_handler(FullError, told(507))
+    app.add_exception_handler(TooLargeError, told(413))
+    app.add_exception_handler(ImportRefusedError, told(422))
+    app.add_exception_handler(RefusedError, refused)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RequestValidationError, invalid)
+
+
+def _answer(
+    request: Request, status: int, sentence: str, headers: dict[str, str], more: dict[str, Any] | None = None
+) -> Response:
+    path = request.url.path
+    if path.startswith(DATA_PATHS):
+        return JSONResponse({"detail": sentence, **(more or {})}, status, headers)
+    if status == 401 and request.method == "GET":
+        return RedirectResponse(f"/sign-in?next={path}", 303)
+    error_page = getattr(import_module("assent.label.pages"), "error", None)
+    if error_page is None:
+        return JSONResponse({"detail": sentence}, status, headers)
+    response: Response = error_page(request, status, sentence)
+    response.headers.update(headers)
+    return response

@@ -1,0 +1,227 @@
+"""JSON for leads and admins: batches, guidelines, people, keys, the audit log."""
+
+import json
+from pathlib import PurePath
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+from pydantic import BaseModel, Field
+from sqlalchemy import select
+
+from assent.label import access, accounts
+from assent.label.planning import Plan
+from assent.label.store import audit, batches, exporting, importing, tables
+from assent.label.store.database import Database
+from assent.label.store.importing import Source
+from assent.label.store.slots import RefusedError
+
+router = APIRouter(prefix="/manage")
+ACCESS = {
+    "GET /manage/batches": access.READERS,
+    "POST /manage/batches": access.LEADS,
+    "GET /manage/batches/{name}": access.READERS,
+    "POST /manage/batches/{name}/freeze": access.LEADS,
+    "GET /manage/batches/{name}/export/{file}": access.READERS,
+    "POST /manage/items/{number}/release": access.LEADS,
+    "GET /manage/guidelines": access.EVERYBODY,
+    "POST /manage/guidelines": access.LEADS,
+    "GET /manage/people": access.ADMINS,
+    "POST /manage/people/{number}": access.ADMINS,
+    "POST /manage/invites": access.ADMINS | access.LEADS,
+    "GET /manage/audit": access.ADMINS,
+    "GET /manage/keys": access.ADMINS,
+    "POST /manage/keys": access.ADMINS,
+    "DELETE /manage/keys/{number}": access.ADMINS,
+}
+
+
+class NewGuideline(BaseModel):
+    """A version of the guidelines, and its text in Markdown."""
+
+    version: str = Field(pattern=r"^[\w.-]{1,50}$")
+    text: str = Field(min_length=1, max_length=200_000)
+
+
+class NewInvite(BaseModel):
+    """Whom an invitation is for."""
+
+    role: str = "labeler"
+    team: str = "train"
+
+
+class Change(BaseModel):
+    """What becomes of a person."""
+
+    role: str = ""
+    state: str = ""
+
+
+class NewKey(BaseModel):
+    """A key for a program."""
+
+    name: str = Field(min_length=1, max_length=100)
+    scopes: list[str]
+
+
+def _database(request: Request) -> Database:
+    return request.app.state.database
+
+
+@router.get("/batches")
+def list_batches(request: Request) -> list[dict[str, Any]]:
+    """All batches."""
+    with _database(request).read() as connection:
+        return batches.status(connection)
+
+
+@router.get("/batches/{name}")
+def get_batch(request: Request, name: str) -> dict[str, Any]:
+    """One batch."""
+    with _database(request).read() as connection:
+        return batches.status(connection, name)[0]
+
+
+@router.post("/batches")
+def make_batch(
+    request: Request,
+    name: Annotated[str, Form()],
+    guideline: Annotated[str, Form()],
+    files: Annotated[list[UploadFile], File()],
+    plan: Annotated[str, Form()] = "{}",
+    practice: Annotated[int, Form(ge=0, le=100)] = 0,
+) -> dict[str, Any]:
+    """Import files of records as a batch."""
+    work = [one for file in files for one in importing.parse(file.file, PurePath(file.filename or "file").name)]
+    source = Source(work=tuple(work), practice=practice)
+    return put(request, name, source, plan_of(plan), guideline, access.person(request).id)
+
+
+def put(request: Request, name: str, source: Source, plan: Plan, guideline: str, actor: int | None) -> dict[str, Any]:
+    """Make a batch and say where it stands."""
+    ids = [one.id for one in source.work]
+    if len(set(ids)) != len(ids):
+        raise RefusedError(422, "records: an id stands in two files; ids are unique in a batch")
+    database = _database(request)
+    importing.put(database, name, source, plan, guideline, actor)
+    with database.read() as connection:
+        return batches.status(connection, name)[0]
+
+
+def plan_of(text: str) -> Plan:
+    """A plan from a form's JSON."""
+    try:
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError("plan: a JSON object was expected")
+        return Plan.of(values)
+    except ValueError as error:
+        raise RefusedError(422, str(error)) from None
+
+
+@router.post("/batches/{name}/freeze", status_code=204)
+def freeze(request: Request, name: str) -> None:
+    """Close a batch for good."""
+    batches.freeze(_database(request), name, access.person(request).id)
+
+
+@router.get("/batches/{name}/export/{file}")
+def export(request: Request, name: str, file: str) -> Response:
+    """A file of a batch's export."""
+    return export_file(request, name, file, access.person(request).id)
+
+
+def export_file(request: Request, name: str, file: str, actor: int | None) -> Response:
+    """A file of an export as a download."""
+    with _database(request).read() as connection:
+        made = exporting.export(connection, name, request.app.state.settings.secret)
+    if file not in made.files:
+        raise RefusedError(404, f"{file!r} is not one of {', '.join(made.files)}")
+    if file != "manifest.json":
+        _database(request).transact(
+            lambda connection: audit.append(connection, actor, "exported", f"batch {name}", {"file": file})
+        )
+    media = "application/json" if file.endswith(".json") else "application/x-ndjson"
+    return Response(
+        made.files[file], media_type=media, headers={"Content-Disposition": f'attachment; filename="{file}"'}
+    )
+
+
+@router.post("/items/{number}/release", status_code=204)
+def release(request: Request, number: int) -> None:
+    """Give a parked item back to the queue."""
+    batches.release(_database(request), number, access.person(request).id)
+
+
+@router.get("/guidelines")
+def guidelines(request: Request) -> list[dict[str, Any]]:
+    """All versions of the guidelines, the newest first."""
+    with _database(request).read() as connection:
+        rows = connection.execute(select(tables.guideline).order_by(tables.guideline.c.created.desc()))
+        return [{"version": row.version, "text": row.text, "created": row.created} for row in rows]
+
+
+@router.post("/guidelines", status_code=204)
+def add_guideline(request: Request, given: NewGuideline) -> None:
+    """Write a new version of the guidelines."""
+    batches.add_guideline(_database(request), given.version, given.text, access.person(request).id)
+
+
+@router.get("/people")
+def people(request: Request) -> list[dict[str, Any]]:
+    """Everybody."""
+    with _database(request).read() as connection:
+        return accounts.people(connection)
+
+
+@router.post("/people/{number}", status_code=204)
+def change(request: Request, number: int, given: Change) -> None:
+    """Change, disable or delete a person; all their sessions end."""
+    actor = access.person(request).id
+    _database(request).transact(
+        lambda connection: accounts.change(connection, number, actor, role=given.role, state=given.state)
+    )
+
+
+@router.post("/invites")
+def invite(request: Request, given: NewInvite) -> dict[str, str]:
+    """Invite somebody; the link is told once. Leads invite labelers, admins anybody."""
+    one = access.person(request)
+    if one.role != "admin" and given.role != "labeler":
+        raise RefusedError(403, "a lead invites labelers; other roles are for an admin to give")
+    token = _database(request).transact(
+        lambda connection: accounts.make_invite(connection, given.role, given.team, one.id)
+    )
+    return {"token": token, "path": f"/invite/{token}"}
+
+
+@router.get("/audit")
+def audit_log(request: Request, after: int = 0) -> list[dict[str, Any]]:
+    """A hundred entries of the audit log."""
+    with _database(request).read() as connection:
+        rows = select(tables.audit).where(tables.audit.c.number > after).order_by(tables.audit.c.number).limit(100)
+        return [dict(row) for row in connection.execute(rows).mappings()]
+
+
+@router.get("/keys")
+def keys(request: Request) -> list[dict[str, Any]]:
+    """All keys of programs, without what opens them."""
+    with _database(request).read() as connection:
+        return accounts.keys(connection)
+
+
+@router.post("/keys")
+def make_key(request: Request, given: NewKey) -> dict[str, str]:
+    """Make a key; it is told once."""
+    actor = access.person(request).id
+    return {
+        "key": _database(request).transact(
+            lambda connection: accounts.make_key(connection, given.name, given.scopes, actor)
+        )
+    }
+
+
+@router.delete("/keys/{number}", status_code=204)
+def revoke_key(request: Request, number: int) -> None:
+    """End a key."""
+    actor = access.person(request).id
+    _database(request).transact(lambda connection: accounts.revoke_key(connection, number, actor))

@@ -1,0 +1,67 @@
+"""How a server is set up, and its one secret."""
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PLACEHOLDERS = ("secret", "changeme", "change", "default", "example", "password", "placeholder", "todo", "12345678")
+VARIABLE = "ASSENT_LABEL_SECRET"
+
+
+class SettingsError(ValueError):
+    """Settings that a server must not start with; says why and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """One server.
+
+    database: `sqlite:///PATH` or `postgresql://USER@HOST/NAME`. secret: what pseudonyms are made with; never shown.
+    https: browsers reach the server by https; then its cookie is sent by nothing else. lease: seconds that a task
+    stays with a labeler who does nothing. production: no documentation pages, no details in errors.
+    """
+
+    database: str
+    secret: bytes = field(repr=False)
+    https: bool = True
+    lease: float = 1800.0
+    production: bool = True
+    max_body: int = 2_000_000
+    max_import: int = 64_000_000
+    busy_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        if len(self.secret) < 32:
+            raise SettingsError(f"secret: {len(self.secret)} bytes are too few; 32 random ones are needed")
+        lowered = self.secret.decode(errors="replace").lower()
+        if len(set(self.secret)) < 10 or any(word in lowered for word in PLACEHOLDERS):
+            raise SettingsError("secret: looks like a placeholder; remove it, and a random one is made")
+        if self.lease < 10:
+            raise SettingsError(f"lease: {self.lease} seconds are too short to do a task in")
+
+    @property
+    def cookie(self) -> str:
+        """The name of the session's cookie; the prefix makes browsers hold it to this host and to https."""
+        return "__Host-sid" if self.https else "sid"
+
+
+def secret(directory: Path) -> bytes:
+    """The secret of a server: from the environment, or from a file of the owner alone, made at the first start.
+
+    Raises SettingsError when others can read the file.
+    """
+    if VARIABLE in os.environ:
+        return os.environ[VARIABLE].encode()
+    path = directory / "secret"
+    if not path.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".secret-{secrets.token_hex(4)}")
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    if path.stat().st_mode & 0o077:
+        raise SettingsError(f"{path} can be read by others; say chmod 600 {path}")
+    return path.read_text().strip().encode()

@@ -1,0 +1,217 @@
+"""A batch as records: what `assent sft` and `assent reward` take as they are, and everything else beside them.
+
+Only here do policies' names come back to the responses, and labelers leave under their pseudonyms. An export is read
+in one transaction, is in a fixed order, and says nothing of when it was made: the same answers give the same bytes.
+"""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from assent import records
+from assent.label.accounts import pseudonym
+from assent.label.store import batches
+from assent.label.store.slots import RefusedError
+from assent.label.store.tables import answer, item, person, view
+from assent.records import Demonstration, Prompt, Ranking, Rating, Record, Response
+
+FILES = ("demonstrations.jsonl", "rankings.jsonl", "ratings.jsonl", "answers.jsonl")
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Export:
+    """The files of an export by name, manifest.json among them."""
+
+    files: dict[str, bytes]
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the export says about itself."""
+        return json.loads(self.files["manifest.json"])
+
+    def write(self, directory: Path) -> None:
+        """Write the files, each whole or not at all. Raises ValueError when the directory has other files of theirs."""
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, data in self.files.items():
+            path = directory / name
+            if path.exists() and path.read_bytes() != data:
+                raise ValueError(f"{path} exists with other contents; choose a new directory, nothing is overwritten")
+        for name, data in self.files.items():  # the manifest comes last: with it, the export is whole
+            temporary = directory / f".{name}-{os.getpid()}"
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, directory / name)
+
+
+def export(connection: Connection, name: str, secret: bytes) -> Export:
+    """All that counts of a batch, from one moment. Raises RefusedError 404 for a batch that is not there."""
+    chosen = batches.found(connection, name)
+    if chosen.state == "loading":
+        raise RefusedError(409, f"batch {name!r} is still being imported")
+    made: dict[str, list[str]] = {file: [] for file in FILES}
+    left_out: Counter[str] = Counter()
+    for row in _answers(connection, chosen.id):
+        who = pseudonym(secret, row.uid)
+        reason = _left_out(row)
+        if row.item_state != "quarantined":  # its texts hold personal data and stay where they are
+            made["answers.jsonl"].append(_line(_whole(row, who, reason)))
+        if reason:
+            left_out[reason] += 1
+            continue
+        for file, record in _records(row, who):
+            made[file].append(_line(records.to_json(record)))
+    files = {file: "".join(lines).encode() for file, lines in made.items()}
+    for reason, count in _skipped(connection, chosen.id):
+        left_out[f"skipped: {reason}"] = count
+    manifest = {
+        "format": FORMAT,
+        "batch": chosen.name,
+        "state": chosen.state,
+        "guideline": chosen.guideline,
+        "plan": chosen.plan,
+        "files": {
+            file: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "records": len(made[file])}
+            for file, data in files.items()
+        },
+        "left_out": dict(sorted(left_out.items())),
+        "items": batches.status(connection, name)[0]["items"],
+    }
+    files["manifest.json"] = (json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return Export(files)
+
+
+def _answers(connection: Connection, number: int) -> Iterator[Any]:
+    """The last revision of every answer of a batch, in the order of items and labelers."""
+    last = (
+        select(answer.c.view, func.max(answer.c.revision).label("revision"))
+        .where(answer.c.batch == number)
+        .group_by(answer.c.view)
+        .subquery()
+    )
+    rows = (
+        select(
+            answer.c.revision,
+            answer.c.state,
+            answer.c.schema,
+            answer.c.guideline,
+            answer.c.document,
+            answer.c.seconds,
+            answer.c.at,
+            view.c.shown,
+            person.c.uid,
+            person.c.team,
+            item.c.record,
+            item.c.kind,
+            item.c.mode,
+            item.c.prompt,
+            item.c.responses,
+            item.c.source,
+            item.c.licence,
+            item.c.stratum,
+            item.c.chosen,
+            item.c.propensity,
+            item.c.state.label("item_state"),
+        )
+        .join(last, (last.c.view == answer.c.view) & (last.c.revision == answer.c.revision))
+        .join(view, view.c.id == answer.c.view)
+        .join(person, person.c.id == answer.c.labeler)
+        .join(item, item.c.id == answer.c.item)
+        .order_by(item.c.id, person.c.uid)
+    )
+    yield from connection.execute(rows)
+
+
+def _left_out(row: Any) -> str:
+    """Why an answer is no record for training, or ""; it stands in answers.jsonl all the same."""
+    if row.item_state == "quarantined":
+        return "quarantined: personal data"
+    if row.state == "surplus":
+        return "surplus"
+    return row.stratum if row.stratum in ("gold", "practice", "retest") else ""
+
+
+def _skipped(connection: Connection, number: int) -> list[tuple[str, int]]:
+    rows = select(view.c.reason, func.count()).where(view.c.batch == number, view.c.state == "skipped")
+    return [(row[0], row[1]) for row in connection.execute(rows.group_by(view.c.reason).order_by(view.c.reason))]
+
+
+def _records(row: Any, who: str) -> Iterator[tuple[str, Record]]:
+    prompt = records.from_json({"kind": "prompt", "schema": records.SCHEMA, **row.prompt})
+    assert isinstance(prompt, Prompt)
+    facts: dict[str, Any] = {
+        "labeler": who,
+        "guideline": row.guideline,
+        "source": row.source,
+        "licence": row.licence,
+    }
+    identity = f"{row.record}/{who}"
+    if row.kind == "demonstrate":
+        text = row.document["response"]
+        one = Demonstration(id=identity, prompt=prompt, response=text, seconds=row.seconds, **facts)
+        yield "demonstrations.jsonl", one
+        return
+    responses = tuple(Response(**one) for one in row.responses)
+    ranks = by_place(row.shown, row.document["ranks"])
+    yield (
+        "rankings.jsonl",
+        Ranking(id=identity, prompt=prompt, responses=responses, ranks=tuple(ranks), seconds=row.seconds, **facts),
+    )
+    for place, rating in enumerate(by_place(row.shown, row.document["ratings"])):
+        yield (
+            "ratings.jsonl",
+            Rating(
+                id=f"{identity}/{place}",
+                prompt=prompt,
+                response=responses[place],
+                overall=rating["overall"],
+                flags=rating["flags"],
+                **facts,
+            ),
+        )
+
+
+def by_place(shown: list[list[Any]], values: dict[str, Any]) -> list[Any]:
+    """What was said of each response by the key it was shown under, in the order of the import."""
+    places = {place: key for key, place in shown}
+    return [values[places[place]] for place in range(len(shown))]
+
+
+def _whole(row: Any, who: str, reason: str) -> dict[str, Any]:
+    """An answer with all that was said and how it came about, for analyses of one's own."""
+    document = dict(row.document)
+    if row.kind == "rank":
+        document["ranks"] = by_place(row.shown, document["ranks"])
+        document["ratings"] = by_place(row.shown, document["ratings"])
+    return {
+        "record": row.record,
+        "kind": row.kind,
+        "mode": row.mode,
+        "labeler": who,
+        "team": row.team,
+        "state": row.state,
+        "left_out": reason,
+        "revision": row.revision,
+        "schema": row.schema,
+        "guideline": row.guideline,
+        "stratum": row.stratum,
+        "chosen": row.chosen,
+        "propensity": row.propensity,
+        "order": [place for _, place in row.shown],
+        "seconds": row.seconds,
+        "at": round(row.at, 3),
+        "document": document,
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n"
