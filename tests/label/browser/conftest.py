@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.label.browser.fake import Fake
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 SWITCHES = [
     "--no-sandbox",
@@ -30,3 +32,37 @@ def chromium() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=found, args=SWITCHES)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Fake]:
+    """The labeler's routes in memory, on a port of their own."""
+    made = Fake()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def fake(running: Fake) -> Fake:
+    """The same, empty."""
+    running.reset()
+    return running
+
+
+@pytest.fixture
+def page(chromium: Any) -> Iterator[Any]:
+    """A page in which nothing may go wrong unseen: a script's error or a broken policy fails the test."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    troubles = watched(page)
+    yield page
+    context.close()
+    assert troubles == []
+
+
+def watched(page: Any) -> list[str]:
+    """What goes wrong on a page, as it comes: errors of scripts, violations of the policy."""
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda said: "Security Policy" in said.text and troubles.append(said.text))
+    return troubles
