@@ -90,9 +90,13 @@ class Clusters:
         """The pigeonhole bootstrap (Owen 2007): prompts and labelers drawn apart, a judgement weighs the product."""
         generator = np.random.default_rng(seed)
         for _ in range(draws):
-            prompt = np.bincount(generator.integers(self.prompts, size=self.prompts), minlength=self.prompts)
-            labeler = np.bincount(generator.integers(self.labelers, size=self.labelers), minlength=self.labelers)
-            yield (prompt[self._prompt] * labeler[self._labeler]).astype(np.float64)
+            yield _drawn(generator, self.prompts)[self._prompt] * _drawn(generator, self.labelers)[self._labeler]
+
+    def prompt_weights(self, draws: int, seed: int) -> Iterator[Float[np.ndarray, " n"]]:
+        """The bootstrap of prompts alone, for what is said of these labelers only."""
+        generator = np.random.default_rng(seed)
+        for _ in range(draws):
+            yield _drawn(generator, self.prompts)[self._prompt]
 
 
 def clustered(estimate: float, variances: tuple[float, float], n: int, prompts: int, labelers: int) -> Clustered:
@@ -158,6 +162,11 @@ def pigeonhole_interval(judged: Judgements, *, draws: int = 1000, seed: int = 0)
     means = [weight @ judged.values / weight.sum() for weight in drawn if weight.any()]
     low, high = np.quantile(means, (0.025, 0.975))
     return Interval(float(judged.values.mean()), float(low), float(high))
+
+
+def _drawn(generator: np.random.Generator, groups: int) -> Float[np.ndarray, " groups"]:
+    """How often each group is drawn when as many are drawn as there are, with replacement."""
+    return np.bincount(generator.integers(groups, size=groups), minlength=groups).astype(np.float64)
 
 
 def _numbered(names: Shaped[np.ndarray, " n"]) -> tuple[Int[np.ndarray, " n"], int]:
