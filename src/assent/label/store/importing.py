@@ -7,6 +7,7 @@ known answer. Nothing here trusts a file: sizes, nesting, encodings and counts h
 import gzip
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +25,9 @@ from assent.label.store.database import Database
 from assent.label.store.slots import RefusedError
 from assent.label.store.tables import answer, guideline, item
 from assent.records import Prompt, Ranking, Samples
+
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,25 +116,20 @@ def _record(line: bytes, first: bool, limits: Limits) -> Work:
     record = records.from_json(row)
     if not isinstance(record, Prompt | Samples | Ranking):
         raise ValueError(f"kind: {row['kind']!r}; prompts, samples and rankings (as gold) can be labeled")
-    if any("\ud800" <= letter <= "\udfff" for letter in json.dumps(row, ensure_ascii=False)):
+    if _HALF.search(text) and any("\ud800" <= letter <= "\udfff" for letter in json.dumps(row, ensure_ascii=False)):
         raise ValueError("holds half a surrogate pair, which is no character; remove it")
     return record
 
 
 def _shallow(text: str, most: int) -> None:
     """Refuse nesting before a parser meets it."""
-    depth, quoted, escaped = 0, False, False
-    for letter in text:
-        if quoted:
-            escaped, quoted = letter == "\\" and not escaped, letter != '"' or escaped
-        elif letter == '"':
-            quoted = True
-        elif letter in "[{":
-            depth += 1
-            if depth > most:
-                raise ValueError(f"nested deeper than {most}; no record is")
-        elif letter in "]}":
-            depth -= 1
+    if text.count("[") + text.count("{") <= most:
+        return
+    depth = 0
+    for letter in _STRING.sub("", text):
+        depth += (letter in "[{") - (letter in "]}")
+        if depth > most:
+            raise ValueError(f"nested deeper than {most}; no record is")
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
