@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
 
 from assent.statistics import Interval
 
@@ -151,3 +152,14 @@ def share_of(values: Sequence[float], good: Callable[[float], bool]) -> float:
     if not values:
         raise ValueError("no value to count; a share needs at least one")
     return sum(map(good, values)) / len(values)
+
+
+def ranked_above(scores: Sequence[float], labels: Sequence[bool]) -> float:
+    """How often something labelled true is scored above something labelled false, equal scores as half (the area under
+    the ROC curve). Raises ValueError unless there are both."""
+    positive = sum(labels)
+    if not 0 < positive < len(labels):
+        raise ValueError("labels of one kind only; ranking them needs both")
+    ranks = stats.rankdata(scores)
+    above = float(ranks[np.array(labels, dtype=bool)].sum()) - positive * (positive + 1) / 2
+    return above / (positive * (len(labels) - positive))

@@ -36,10 +36,10 @@ _HEDGE = re.compile(
 )
 
 _REFUTATION = re.compile(
-    r"\b(?:there (?:is|are|was|were) no|no (?:evidence|such|scientific|known|reason|record)|not (?:true|correct|accurate|"
-    r"important|necessary|recommended|advisable|a good idea|something|possible|actually)|(?:is|are|was|were|does|do|did|"
-    r"has|have|had)(?: not|n't)|never|can(?:not|'t)|myth|misconception|false|incorrect|mistaken|untrue|fictional|neither|"
-    r"nobody|no one)\b",
+    r"\b(?:there (?:is|are|was|were) no|no (?:evidence|such|scientific|known|reason|record)|neither|never|nobody|"
+    r"no one|not (?:true|correct|accurate|important|necessary|recommended|advisable|a good idea|something|possible|"
+    r"actually)|(?:is|are|was|were|does|do|did|has|have|had)(?: not|n't)|can(?:not|'t)|"
+    r"myth|misconception|false|incorrect|mistaken|untrue|fictional)\b",
     re.IGNORECASE,
 )
 
