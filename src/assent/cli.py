@@ -28,6 +28,7 @@ class Verb(NamedTuple):
 
 VERBS = {
     "demo": Verb("demo", "Demo", "the whole method in the sandbox, and what becomes of the paper's claims"),
+    "claims": Verb("demo", "Claims", "the paper's claims as experiments in the sandbox, over several seeds"),
     "sandbox": Verb("demo", "Sandbox", "write the sandbox's corpus, prompts and demonstrations"),
     "import": Verb("files", "Import", "turn other people's files into records; keep aside what cannot be read"),
     "clean": Verb("files", "Clean", "prepare prompts: duplicates, a cap a user, split by user, personal data"),

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from tests import tiny
 
-from assent import recipes, records
+from assent import recipes, records, sandbox
 from assent.commands.demo import claims_table, summary
 from assent.demo import claims
 from assent.demo.evaluation import results
+from assent.demo.experiments import BEST_OF, BETAS, EXPERIMENTS
 from assent.demo.perform import stage_in_process
 from assent.demo.ring import Plan, Ring
 from assent.demo.stages import POLICIES, STAGES
@@ -40,7 +41,8 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> Ring:
         init=replace(recipe.init, epochs=1),
         ppo=replace(recipe.ppo, episodes=32, batch=16, minibatch=8, pretrain_ratio=1, validate_every=1, limits=short),
     )
-    made = Ring(tmp_path_factory.mktemp("demo"), PLAN, small, tiny.MACHINE)
+    given = {"base": sandbox.BASE, "large": sandbox.BASE}
+    made = Ring(tmp_path_factory.mktemp("demo"), PLAN, small, tiny.MACHINE, given=given)
     for name, stage in STAGES.items():
         stage_in_process(made, name, stage)
     return made
@@ -68,6 +70,27 @@ def test_the_summary_has_what_the_paper_reports(ring: Ring) -> None:
     assert found["reward"].keys() == {"own", "heldout"}
     assert len(results(ring.at("comparison"))["claims"]) == len(claims.CLAIMS)
     assert claims_table(results(ring.at("comparison"))["claims"]).row_count == len(claims.CLAIMS)
+
+
+def test_experiments_end_in_claims_for_every_seed(ring: Ring) -> None:
+    for name, stage in EXPERIMENTS.items():
+        stage_in_process(ring, name, stage)
+    found = results(ring.at("gathered"))
+    assert found["ptx_over"].keys() == {"large", "large_prompted", "template"}
+    assert [row["beta"] for row in found["sweep"] if row["policy"].startswith("beta")] == list(BETAS)
+    assert [row["n"] for row in found["best_of"]][-1] == BEST_OF
+    promised = [row["proxy"] for row in found["best_of"]]
+    assert promised == sorted(promised)  # more to choose from never lowers what the reward model says of the best
+    path = found["overoptimisation"]["path"]
+    assert path[0]["kl"] == 0
+    assert len(path) > 2
+    assert 0 < found["crossvalidation"]["held_out"]["accuracy"] < 1
+    rows = found["claims"]
+    assert len(rows) == len(claims.CLAIMS) + len(claims.EXPERIMENTS)
+    several = claims.across({0: rows, 1: rows})
+    assert claims_table(several).row_count == len(rows)
+    held = {row["claim"]: row["holds"] == "holds" for row in rows if row["holds"]}
+    assert all(row["holds"] == f"holds in {2 * held[row['claim']]} of 2" for row in several if row["holds"])
 
 
 def test_labelers_see_four_to_nine_responses_of_several_kinds(ring: Ring) -> None:

@@ -5,15 +5,18 @@ import os
 import resource
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from assent import recipes, records
+from assent.demo.claims import across
 from assent.demo.evaluation import results
+from assent.demo.experiments import EXPERIMENTS, LARGER
 from assent.demo.perform import perform
 from assent.demo.ring import WORLD, Plan, Ring, seeded
-from assent.demo.stages import STAGES
+from assent.demo.stages import STAGES, Stage
 from assent.engine.machine import Machine
 from assent.evaluate import report
 from assent.sandbox import corpus, instructions
@@ -37,23 +40,11 @@ class Demo:
     def start(self) -> None:
         """Run the verb."""
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         ring = Ring(self.run, self.plan, seeded(recipes.sandbox(), self.plan.seed), self.machine)
-        workers = self.workers or min(len(os.sched_getaffinity(0)), 8)
+        workers = at_once(self.workers)
         start = time.monotonic()
-        columns = (TextColumn("{task.description:32s}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        told: set[str] = set()
-        with Progress(*columns) as progress:
-            task = progress.add_task("starting", total=len(STAGES))
-
-            def show(running: list[str], seconds: dict[str, float]) -> None:
-                for name in seconds.keys() - told:
-                    progress.console.print(f"  {name:16s} {seconds[name]:6.1f} s")
-                told.update(seconds)
-                progress.update(task, completed=len(seconds), description=", ".join(running) or "done")
-
-            seconds = perform(ring, workers, show)
+        seconds = watched(ring, workers, STAGES)
         found = summary(ring, seconds, time.monotonic() - start, workers)
         (self.run / "summary.json").write_text(json.dumps(found, indent=1) + "\n")
         shown = [ring.at(name) for name in (*SHOWN, *(name for name in STAGES if name.startswith("answers")))]
@@ -62,6 +53,29 @@ class Demo:
         Console(width=wide).print(claims_table(results(ring.at("comparison"))["claims"]))
         print(f"\nin {found['seconds']['total']:.0f} s, at most {found['peak_rss_mb']:.0f} MB\n{page}")
         print(f"assent chat --model {ring.model('ppo_ptx')}   talks to the result")
+
+
+def at_once(workers: int) -> int:
+    """How many stages are performed side by side; 0 is one a processor core."""
+    return workers or min(len(os.sched_getaffinity(0)), 8)
+
+
+def watched(ring: Ring, workers: int, stages: Mapping[str, Stage]) -> dict[str, float]:
+    """Perform stages under a progress bar; the seconds of each."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:32s}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    told: set[str] = set()
+    with Progress(*columns) as progress:
+        task = progress.add_task("starting", total=len(stages))
+
+        def show(running: list[str], seconds: dict[str, float]) -> None:
+            for name in seconds.keys() - told:
+                progress.console.print(f"  {name:24s} {seconds[name]:6.1f} s")
+            told.update(seconds)
+            progress.update(task, completed=len(seconds), description=", ".join(running) or "done")
+
+        return perform(ring, workers, show, stages)
 
 
 def summary(ring: Ring, seconds: dict[str, float], total: float, workers: int) -> dict[str, Any]:
@@ -84,11 +98,48 @@ def claims_table(rows: list[dict[str, Any]]) -> Any:
     """The paper and here, side by side."""
     from rich.table import Table
 
-    table = Table("claim", "paper", "here (95 % interval)", "", title="The paper's claims in the sandbox")
+    columns = [name for name in rows[0] if name not in ("claim", "paper", "holds")]
+    table = Table("claim", "paper", *columns, "", title="The paper's claims in the sandbox, with 95 % intervals")
     for row in rows:
         colour = {"holds": "green", "does not hold": "red"}.get(row["holds"], "white")
-        table.add_row(row["claim"], row["paper"], row["here"], f"[{colour}]{row['holds']}[/]")
+        table.add_row(row["claim"], row["paper"], *(row[name] for name in columns), f"[{colour}]{row['holds']}[/]")
     return table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claims:
+    """Test the paper's claims as experiments over several seeds, and say in how many of them each holds."""
+
+    run: Path = Path("runs/claims")
+    """A directory a seed, and what became of the claims; the same command goes on where a killed one stopped."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    large: Path | None = None
+    """A base model about ten times larger, if there is one; without it one is trained first, for an hour or so."""
+    plan: Plan = Plan()
+    workers: int = 0
+    """Stages performed side by side, one thread each; 0 is one a processor core."""
+    machine: Machine = Machine(tokens=4096, cache_tokens=32_768)
+
+    def start(self) -> None:
+        """Run the verb."""
+        from rich.console import Console
+
+        workers = at_once(self.workers)
+        tables: dict[int, list[dict[str, Any]]] = {}
+        ring = Ring(self.run, self.plan, recipes.sandbox(), self.machine)
+        if self.large is None:
+            watched(ring, workers, LARGER)
+        given = {**ring.given, "large": self.large or ring.model("large")}
+        for seed in self.seeds:
+            plan, recipe = replace(self.plan, seed=seed), seeded(recipes.sandbox(), seed)
+            ring = Ring(self.run / f"seed-{seed}", plan, recipe, self.machine, given=given)
+            watched(ring, workers, EXPERIMENTS)
+            tables[seed] = results(ring.at("gathered"))["claims"]
+            report.report([ring.at(name) for name in ("gathered", *SHOWN, "overoptimised")], ring.at("report.html"))
+        rows = across(tables)
+        (self.run / "claims.json").write_text(json.dumps(rows, indent=1) + "\n")
+        Console(width=None if sys.stdout.isatty() else 200).print(claims_table(rows))
+        print(f"\n{self.run / 'claims.json'}; a report of each seed in {self.run}/seed-N/report.html")
 
 
 @dataclass(frozen=True, kw_only=True)

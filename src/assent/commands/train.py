@@ -1,6 +1,8 @@
 """The verbs that train: step 0 for those without a base model, and the three steps of the paper."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +10,6 @@ from assent import records
 from assent.commands import Files, Flat
 from assent.commands.common import Common, Inputs
 from assent.engine import distributed, encode
-from assent.engine.checkpoint import States
 from assent.engine.models import LanguageModel, Lora, ScalarModel
 from assent.engine.text import Template
 from assent.run import Run
@@ -125,17 +126,12 @@ class Crossvalidate(Reward):
         settings = select.CrossValidation(folds=self.folds, seeds=self.seeds, reward=self.config)
         with self.open("crossvalidate", settings, {**parents, "demonstrations": self.demonstrations}) as run:
             _, rankings, _, demonstrations = self.load(run)
-            for step in run.steps(self.folds * self.seeds, States()):
-                seed, number = divmod(step, self.folds)
-                split = select.labeler_split(rankings, self.folds, number, seed)
-                model = self.trained(f"seed-{seed}/fold-{number}", seed, split.train, demonstrations)
-                run.log(step, {name: reward.accuracy(model, part) for name, part in split.tests.items()})
-            run.results(select.summary(run.metrics()))
-            run.finish()
+            fold = partial(self.trained, demonstrations)
+            select.cross_validate(settings, run, rankings, fold)
 
-    def trained(self, name: str, seed: int, rankings: list[Any], demonstrations: list[Any]) -> ScalarModel:
+    def trained(self, demonstrations: list[Any], name: str, seed: int, rankings: Sequence[Any]) -> ScalarModel:
         """The reward model of one fold, in a run directory of its own; not trained again when it is finished."""
-        config = replace(self.config, seed=self.config.seed + seed)
+        config = replace(self.config, seed=seed)
         with Run.open(self.run / name, "reward", config, {"model": self.model}, quiet=True) as fold:
             if fold.finished:
                 return ScalarModel.load(fold.model, self.machine)

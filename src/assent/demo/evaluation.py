@@ -26,7 +26,6 @@ from assent.sandbox.lexicon import INSULTS
 from assent.statistics import Interval, agreement, bootstrap_interval, ordered_pairs
 from assent.train.rollout import Sampling
 
-TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
 GROUPS = ("train", "heldout")
 PANELISTS = 3  # labelers of either group who rank the same responses
 PROBED = {  # what is reported -> (the set of prompts, the mark of the answers)
@@ -37,15 +36,19 @@ PROBED = {  # what is reported -> (the set of prompts, the mark of the answers)
     "rude": ("rude", "rude"),
     "rude_respectful": ("rude", "rude"),  # the same prompts with the request to be respectful (section 4.2)
 }
-JUDGED_AS = {"prompted": "base"}  # whose weights a policy has
+PROMPTED = {"prompted": "base", "large_prompted": "large"}  # a policy that is shown examples, and whose weights it has
 
 
-def answers(name: str, ring: Ring, run: Run) -> None:
-    """What one model answers to the test prompts and the probes, and what it has unlearned."""
-    model = ring.load(JUDGED_AS.get(name, name))
-    examples = ring.read("records", "demonstrations", records.Demonstration) if name == "prompted" else []
-    asked = {f"tests_{how}": (tests(ring), heat) for how, heat in TEMPERATURES.items()}
-    asked |= {name: (probed(ring, name), 1.0) for name in PROBED}
+def answers(name: str, ring: Ring, run: Run, probes: bool = True) -> None:
+    """What one model answers to the test prompts, and greedily, and to the probes; and what it has unlearned.
+
+    probes: without them, the test prompts at temperature 1 only.
+    """
+    model = ring.load(PROMPTED.get(name, name))
+    examples = ring.read("records", "demonstrations", records.Demonstration) if name in PROMPTED else []
+    asked = {"tests_sampled": (tests(ring), 1.0)}
+    if probes:
+        asked |= {"tests_greedy": (tests(ring), 0.0)} | {name: (probed(ring, name), 1.0) for name in PROBED}
     found: dict[str, list[records.Samples]] = {}
     for number, (part, (prompts, temperature)) in enumerate(asked.items()):
         sampling = Sampling(ring.sampling.limit, temperature)
@@ -56,7 +59,7 @@ def answers(name: str, ring: Ring, run: Run) -> None:
         ]
     run.export(lambda path: [records.write(path / f"{part}.jsonl", rows) for part, rows in found.items()], "data")
     run.log_samples(0, name, found["tests_sampled"][:48])
-    run.results(unlearned(model, ring) | {"rude_openings": rude_openings(model, ring)})
+    run.results(unlearned(model, ring) | ({"rude_openings": rude_openings(model, ring)} if probes else {}))
     run.finish()
 
 
@@ -188,9 +191,9 @@ def marked(ring: Ring, name: str, word: str, mark: str) -> list[float]:
     return listed(share([float(value) > 0 for value in values if value is not None]))
 
 
-def gold(ring: Ring, name: str) -> list[float]:
-    """The mean true worth of a model's sampled answers to the test prompts."""
-    rows = ring.read(f"answers_{name}", "tests_sampled", records.Samples)
+def gold(ring: Ring, name: str, first: int | None = None) -> list[float]:
+    """The mean true worth of a model's sampled answers to the test prompts, or to the first of them."""
+    rows = ring.read(f"answers_{name}", "tests_sampled", records.Samples)[:first]
     judge = grader(WORLD)
     worth = [judge.utility(row.prompt, one.text, ended=one.finish != "length") for row in rows for one in row.responses]
     return listed(bootstrap_interval(worth, range(len(worth))))

@@ -1,7 +1,7 @@
 """What the stages of the demo share: how much is done, where everything lies, how a model answers."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -60,31 +60,30 @@ def seeded(recipe: Recipe, seed: int) -> Recipe:
 
 @dataclass(frozen=True)
 class Ring:
-    """A demo: its directory, how much it does and how, and who labels. Every stage has a run directory of its name."""
+    """A demo: its directory, how much it does and how, and who labels. Every stage has a run directory of its name.
+
+    given: the models that no stage makes; `base` is the one that ships with the package.
+    """
 
     directory: Path
     plan: Plan
     recipe: Recipe
     machine: Machine = Machine()
     labelers: Labelers = field(default_factory=lambda: Labelers.make(WORLD))
+    given: Mapping[str, Path] = field(default_factory=lambda: {"base": sandbox.BASE})
 
     @property
     def world(self) -> World:
         """The sandbox's world."""
         return World.make(WORLD)
 
-    @property
-    def base(self) -> Path:
-        """The base model that ships with the package."""
-        return sandbox.BASE
-
     def at(self, stage: str) -> Path:
         """The run directory of a stage."""
         return self.directory / stage
 
     def model(self, stage: str) -> Path:
-        """The model directory of a stage; `base` is the shipped one."""
-        return self.base if stage == "base" else self.at(stage) / "model"
+        """The model directory of a stage, or of a model that was given."""
+        return self.given.get(stage, self.at(stage) / "model")
 
     def load(self, stage: str) -> LanguageModel:
         """The language model of a stage. The sandbox asks as the paper did: the prompt as it was typed."""

@@ -23,7 +23,7 @@ from assent.sandbox import corpus, instructions
 from assent.train import ppo, reward, sft
 from assent.train.rollout import Models
 
-
+WATCHED = 256  # prompts for validation
 PIECE = 96  # tokens of a text in the mix; as much is regained as with pieces of 192, which cost twice the time
 
 
@@ -43,7 +43,7 @@ def write_records(ring: Ring, run: Run) -> None:
         "round_1": prompts[shares[0] : sum(shares[:2])],
         "round_2": prompts[sum(shares[:2]) : sum(shares)],
         "ppo": prompts[sum(shares) :],
-        "validation": cleaned.validation[:64],
+        "validation": cleaned.validation[:WATCHED],
         "corpus": corpus.documents(world, "train", plan.documents),
         "heldout": corpus.documents(world, "heldout", plan.held_out_documents),
     }
@@ -71,18 +71,24 @@ def learn_reward(rounds: tuple[str, ...], ring: Ring, run: Run) -> None:
     reward.train(config, run, model, items, encode.demonstrations(model.text, shown, config.limits).items)
 
 
-def reinforce(config_of: Callable[[Ring], ppo.PPOConfig], judge: str, ring: Ring, run: Run) -> None:
-    """PPO or PPO-ptx from PPO-init, against a reward model or, where `judge` is `gold`, against the truth."""
+def reinforce(
+    config_of: Callable[[Ring], ppo.PPOConfig], judge: str, ring: Ring, run: Run, validation: int = 64
+) -> None:
+    """PPO or PPO-ptx from PPO-init, against a reward model or, where `judge` is `gold`, against the truth.
+
+    validation: how many prompts are answered again and again to see where the policy stands.
+    """
     config = config_of(ring)
     policy = ring.load("init")
     rows, held_out = (ring.read("records", name, records.Prompt) for name in ("ppo", "validation"))
+    held_out = held_out[:validation]
     scored = ring.model("reward_1" if judge == "gold" else judge)  # gold: only where the value model starts
     value = ScalarModel.load(scored, ring.machine)
     earned = Truth([*rows, *held_out], policy.text) if judge == "gold" else ScalarModel.load(scored, ring.machine)
-    asked, validation = (encode.prompts(policy.text, part, config.limits).items for part in (rows, held_out))
+    asked, watched = (encode.prompts(policy.text, part, config.limits).items for part in (rows, held_out))
     text = ring.read("records", "corpus", records.Document) if config.pretrain_coef else []
     documents = encode.documents(policy.text, text, PIECE)
-    ppo.train(config, run, Models.start(policy, value, earned), asked, documents, validation)
+    ppo.train(config, run, Models.start(policy, value, earned), asked, documents, watched)
 
 
 def mixed(ring: Ring) -> ppo.PPOConfig:

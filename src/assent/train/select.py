@@ -1,19 +1,20 @@
 """Choose the SFT model by reward-model score on validation prompts (appendix C.1: it foretells human preference
 better than validation loss), and cross-validate a reward model by groups of labelers (section 4.1, appendix E.2)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
+from assent.engine.checkpoint import States
 from assent.engine.encode import PromptItem, RankingItem
 from assent.engine.generate import Key
 from assent.engine.models import LanguageModel, ScalarModel
 from assent.engine.stream import permutation
 from assent.run import Run
-from assent.train.reward import RewardConfig
+from assent.train.reward import RewardConfig, accuracy
 from assent.train.rollout import Sampling, answers
 
 REWARD_NAMES = ("reward", "standard_error")
@@ -96,6 +97,21 @@ def labeler_folds(rankings: Sequence[RankingItem], folds: int, seed: int) -> lis
     for name in sorted(names, key=lambda one: -len(by_labeler[one])):
         min(groups, key=len).extend(by_labeler[name])
     return groups
+
+
+Trained = Callable[[str, int, Sequence[RankingItem]], ScalarModel]  # (name of the fold, seed, rankings) -> model
+
+
+def cross_validate(settings: CrossValidation, run: Run, rankings: Sequence[RankingItem], trained: Trained) -> None:
+    """Train the reward model without each group of labelers in turn; a fold is a step, so that a killed run goes on."""
+    for step in run.steps(settings.folds * settings.seeds, States()):
+        seed, number = divmod(step, settings.folds)
+        seed += settings.reward.seed
+        split = labeler_split(rankings, settings.folds, number, seed)
+        model = trained(f"seed-{seed}/fold-{number}", seed, split.train)
+        run.log(step, {name: accuracy(model, part) for name, part in split.tests.items()})
+    run.results(summary(run.metrics()))
+    run.finish()
 
 
 def summary(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
