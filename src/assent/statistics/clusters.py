@@ -73,7 +73,9 @@ class Clusters:
     def __init__(self, prompts: Shaped[np.ndarray, " n"], labelers: Shaped[np.ndarray, " n"]) -> None:
         self._prompt, self.prompts = _numbered(prompts)
         self._labeler, self.labelers = _numbered(labelers)
-        self._cell, self._cells = _numbered(self._prompt * self.labelers + self._labeler)
+        self._cell = self._prompt * self.labelers + self._labeler
+        if self.prompts * self.labelers > 8 * len(self._cell) + 10_000:  # most cells are empty: number the others
+            self._cell, _ = _numbered(self._cell)
 
     def variances(self, influence: Float[np.ndarray, " n"]) -> tuple[float, float]:
         """The two-way variance of the sum of the influences, and the one that clusters by prompt alone."""
@@ -170,6 +172,11 @@ def _drawn(generator: np.random.Generator, groups: int) -> Float[np.ndarray, " g
 
 
 def _numbered(names: Shaped[np.ndarray, " n"]) -> tuple[Int[np.ndarray, " n"], int]:
+    """Numbers from 0 in the place of names, and how many there are; whole numbers are counted, others are sorted."""
+    if names.dtype.kind in "iu" and len(names) and int(np.ptp(names)) < 8 * len(names):
+        here = names - names.min()
+        number = np.cumsum(np.bincount(here) > 0)
+        return number[here] - 1, int(number[-1])
     found, owner = np.unique(names, return_inverse=True)
     return owner, len(found)
 

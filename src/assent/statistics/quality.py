@@ -137,9 +137,9 @@ def _majority(item: Index, said: Index, sizes: Sizes) -> Float[np.ndarray, "item
 def _maximise(
     truth: Float[np.ndarray, "items values"], item: Index, labeler: Index, said: Index, sizes: Sizes
 ) -> tuple[Float[np.ndarray, " values"], Float[np.ndarray, "labelers values values"]]:
-    counts = np.ones((sizes[1], sizes[2], sizes[2]))  # [labeler, said, true]
-    np.add.at(counts, (labeler, said), truth[item])
-    confusion = counts.transpose(0, 2, 1)
+    cell, cells = labeler * sizes[2] + said, sizes[1] * sizes[2]
+    counts = [np.bincount(cell, weights=column[item], minlength=cells) for column in truth.T]  # one for each true value
+    confusion = 1 + np.stack([count.reshape(sizes[1], sizes[2]) for count in counts], axis=1)
     prevalence = 1 + truth.sum(axis=0)
     return prevalence / prevalence.sum(), confusion / confusion.sum(axis=2, keepdims=True)
 
@@ -153,8 +153,9 @@ def _expect(
     sizes: Sizes,
 ) -> tuple[Float[np.ndarray, "items values"], float]:
     """The probability of each value for each item, and the log posterior of the parameters."""
-    logs = np.tile(np.log(prevalence), (sizes[0], 1))
-    np.add.at(logs, item, np.log(confusion[labeler, :, said]))
+    told = np.log(confusion)
+    sums = [np.bincount(item, weights=told[labeler, true, said], minlength=sizes[0]) for true in range(sizes[2])]
+    logs = np.log(prevalence) + np.stack(sums, axis=1)
     total = special.logsumexp(logs, axis=1, keepdims=True)
     return np.exp(logs - total), float(total.sum() + np.log(confusion).sum() + np.log(prevalence).sum())
 
