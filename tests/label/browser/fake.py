@@ -91,13 +91,15 @@ class Fake:
                 return JSONResponse({"detail": "Not now."}, status_code=self.status)
             answer = await call_next(request)
             answer.headers["content-security-policy"] = POLICY
+            if not request.url.path.startswith("/static"):
+                answer.headers["cache-control"] = "no-store"
             return answer
 
         app.mount("/static", StaticFiles(directory=pages.STATIC))
         app.add_api_route("/", lambda: HTMLResponse("<!doctype html><title>Home</title><p>home"), methods=["GET"])
         app.add_api_route("/task/{slot}", self.page, methods=["GET"], response_class=HTMLResponse)
         app.add_api_route("/sign-in", lambda: HTMLResponse("sign in"), methods=["GET"])
-        app.add_api_route("/sign-in/again", self.again, methods=["POST"])
+        app.add_api_route("/session", self.again, methods=["POST"])
         app.add_api_route("/preview", self.preview, methods=["POST"])
         app.add_api_route("/work/claim", self.claim, methods=["POST"])
         app.add_api_route("/work/{slot}/draft", self.draft, methods=["PUT"])
@@ -116,7 +118,7 @@ class Fake:
     async def again(self, request: Request) -> Any:
         body = await request.json()
         if body["password"] != "right horse battery":
-            return JSONResponse({"detail": "That name and password do not belong together."}, status_code=403)
+            return JSONResponse({"detail": "the name, the password or the code is wrong"}, status_code=401)
         self.status = 0
         return JSONResponse({"name": body["name"]})
 
@@ -132,7 +134,7 @@ class Fake:
         schema.draft(body["document"])
         if body["version"] != found["draft_version"]:
             stale = {"detail": "another window has a newer draft", "version": found["draft_version"]}
-            return JSONResponse(stale | {"draft": found["draft"]}, status_code=409)
+            return JSONResponse(stale | {"document": found["draft"]}, status_code=409)
         found.update(draft=body["document"], draft_version=found["draft_version"] + 1)
         return {"version": found["draft_version"]}
 

@@ -180,7 +180,7 @@ def dense(vector: tuple[int, ...]) -> list[int]:
 
 
 def vectors(count: int) -> list[tuple[int, ...]]:
-    """Every ranking with ties of `count` outputs up to five; beyond, a sample of placements with empty tiers between."""
+    """Every ranking with ties of up to five outputs; of more, a sample of placements, empty tiers among them."""
     if count <= 5:
         every = itertools.product(range(1, count + 1), repeat=count)
         return [vector for vector in every if dense(vector) == list(vector)]
@@ -189,13 +189,14 @@ def vectors(count: int) -> list[tuple[int, ...]]:
 
 
 TYPED = """async vectors => {
-  const press = key => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true,
-    ctrlKey: key === "Enter"}));
+  const said = document.getElementById("state");
+  const press = key => document.activeElement.dispatchEvent(
+    new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true, ctrlKey: key === "Enter"}));
   for (const vector of vectors) {
     vector.forEach(() => press("k"));
     for (const tier of vector) { press("j"); press(String(tier)); }
     press("Enter");
-    while (document.getElementById("state").textContent !== "Your revision is kept") await new Promise(r => setTimeout(r));
+    while (said.textContent !== "Your revision is kept") await new Promise(resolve => setTimeout(resolve));
   }
 }"""
 

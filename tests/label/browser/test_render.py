@@ -119,7 +119,10 @@ def test_every_word_stays_visible(payload: dict[str, str]) -> None:
         ("[a]: https://a.example", '<p dir="auto">[a]: https://a.example</p>'),
         ("[x](/work)", '<p dir="auto">[x](/work)</p>'),
         ("~~no~~", '<p dir="auto"><s>no</s></p>'),
-        ("```py\n<\n```", '<span class="language">py</span><pre dir="ltr"><code class="language-py">&lt;\n</code></pre>'),
+        (
+            "```py\n<\n```",
+            '<span class="language">py</span><pre dir="ltr"><code class="language-py">&lt;\n</code></pre>',
+        ),
         ("a\u200bb", '<p dir="auto">a<span class="mark" title="U+200B zero width space">ZWSP</span>b</p>'),
         ("\u0645\u06cc\u200c\u062e\u0648", '<p dir="auto">\u0645\u06cc\u200c\u062e\u0648</p>'),
         ("\U0001f468\u200d\U0001f4bb \u2764\ufe0f", '<p dir="auto">\U0001f468\u200d\U0001f4bb \u2764\ufe0f</p>'),

@@ -3,7 +3,7 @@
 import hashlib
 import html as escaping
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ MENUS["researcher"] = MENUS["lead"]
 
 
 def filled(template: str, here: str, person: Any, theme: str = "", **values: Any) -> str:
-    """The HTML of a page. here: its address, for the menu; person: who looks, or None; theme: `light`, `dark` or unset."""
+    """The HTML of a page. here: its address, for the menu; person: who looks, or None; theme: light, dark or unset."""
     menu = MENUS.get(person.role, ()) if person else ()
     theme = theme if theme in ("light", "dark") else ""
     return _environment().get_template(template).render(here=here, person=person, menu=menu, theme=theme, **values)
@@ -56,10 +56,13 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["raw"] = lambda text: Markup(render.raw(text))
-    environment.filters["markdown"] = lambda text: Markup(render.html(text))
-    environment.filters["visible"] = lambda text: Markup(render.marked(escaping.escape(text)))
-    environment.filters["words"] = words
+    filters: dict[str, Callable[[str], str]] = {
+        "raw": lambda text: Markup(render.raw(text)),
+        "markdown": lambda text: Markup(render.html(text)),
+        "visible": lambda text: Markup(render.marked(escaping.escape(text))),
+        "words": words,
+    }
+    environment.filters.update(filters)
     environment.globals["static"] = static
     return environment
 

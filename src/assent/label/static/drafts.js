@@ -64,6 +64,7 @@ export class Keeper {
     if (!this.entry?.dirty || this.saving || this.ended || this.task.state !== "open") return this.keptOnly();
     this.saving = true;
     const { document, version } = this.entry;
+    this.entry.sent = JSON.stringify(document);
     try {
       const said = await send("PUT", `/work/${this.task.slot}/draft`, { document, version });
       this.entry.version = said.version;
@@ -101,8 +102,9 @@ export class Keeper {
   /** The server has a newer draft than the one this page began from: the person chooses. */
   async conflict({ draft, document = draft, version }) {
     this.entry.version = version;
-    if (JSON.stringify(document) === JSON.stringify(this.entry.document)) this.entry.dirty = false;
-    else if (await this.choose()) this.take(document, version);
+    const theirs = JSON.stringify(document);
+    if (theirs === JSON.stringify(this.entry.document)) this.take(document, version);
+    else if (theirs !== this.entry.sent && (await this.choose())) this.take(document, version); // `sent` was from here
     await outbox.keep(this.entry);
   }
 
@@ -160,6 +162,7 @@ export class Keeper {
   leave() {
     if (this.entry?.dirty && !this.ended && this.task.state === "open") {
       const { document, version } = this.entry;
+      outbox.keep(Object.assign(this.entry, { sent: JSON.stringify(document) }));
       send("PUT", `/work/${this.task.slot}/draft`, { document, version }, { keepalive: true }).catch(() => {});
     }
   }

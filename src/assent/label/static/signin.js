@@ -1,6 +1,6 @@
 // Signing in again without leaving the page: what is on the screen stays as it is.
 
-import { send, Refused } from "./server.js";
+import { send, Refused, SignedOut, Unreachable } from "./server.js";
 
 let waiting = null;
 
@@ -19,15 +19,23 @@ function ask(person) {
   return new Promise((resolve) => {
     form.onsubmit = async (event) => {
       event.preventDefault();
+      const { password, code } = form.elements;
       try {
-        await send("POST", "/sign-in/again", { name: person, password: form.elements.password.value });
+        await send("POST", "/session", { name: person, password: password.value, code: code.value });
         form.reset();
         dialog.close();
         resolve();
       } catch (error) {
-        told.textContent = error instanceof Refused ? error.message : "The server cannot be reached; try again soon.";
+        told.textContent = sentence(error);
         told.hidden = false;
       }
     };
   });
+}
+
+function sentence(error) {
+  if (error instanceof SignedOut) return "The password or the code is wrong.";
+  if (error instanceof Refused) return error.message;
+  if (error instanceof Unreachable && error.wait) return `Too many tries. Wait ${Math.ceil(error.wait / 60)} minutes.`;
+  return "The server cannot be reached; try again soon.";
 }
