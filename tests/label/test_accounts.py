@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Connection, select, update
 
-from assent.label import accounts
+from assent.label import accounts, codes
 from assent.label.settings import Settings, SettingsError, secret
 from assent.label.store import tables
 from assent.label.store.database import Database
@@ -250,7 +250,7 @@ def test_codes_are_those_of_the_standard() -> None:
     """RFC 6238, appendix B (SHA-1), the last six of its eight digits."""
     key = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # 12345678901234567890
     for moment, digits in ((59, "287082"), (1111111109, "081804"), (2000000000, "279037")):
-        assert accounts.time_code(key, moment // 30) == digits
+        assert codes.time_code(key, moment // 30) == digits
 
 
 def test_where_a_code_is_set_up_it_is_asked_for(site: Site) -> None:
@@ -258,7 +258,7 @@ def test_where_a_code_is_set_up_it_is_asked_for(site: Site) -> None:
     url = client.post("/session/code").json()["url"]
     key = url.partition("secret=")[2].partition("&")[0]
     assert sign_in(site.client(), "Root") == 401
-    code = accounts.time_code(key, int(site.database.now() // 30))
+    code = codes.time_code(key, int(site.database.now() // 30))
     assert sign_in(site.client(), "Root", code=code) == 200
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from assent import records
 from assent.label import accounts
-from assent.label.store import batches, exporting, slots, tables
+from assent.label.store import answers, batches, exporting, slots, tables
 from assent.label.store.database import Database
 from assent.label.store.slots import RefusedError, Worker
 from assent.records import Demonstration, Ranking, Rating
@@ -38,7 +38,7 @@ def hand_in(database: Database, worker: Worker, document: dict[str, Any] | None 
     with database.read() as connection:
         keys = [key for key, _ in slots.owned(connection, worker, identity).shown]
     whole = document or {**kit.ranking(keys), **ranks}
-    slots.submit(database, worker, identity, f"key-{identity}", whole)
+    answers.submit(database, worker, identity, f"key-{identity}", whole)
     return identity
 
 
@@ -81,7 +81,7 @@ def test_every_ranking_with_ties_survives_from_screen_to_record(light: Database,
         document["ranks"] = {key: order[place] for key, place in row.shown}
         flags = {"hallucination": None, "violent_content": True}
         document["ratings"] = {key: {"overall": overall[place], "flags": flags} for key, place in row.shown}
-        assert slots.submit(light, worker, str(identity), f"key-{identity}", document)["state"] == "accepted"
+        assert answers.submit(light, worker, str(identity), f"key-{identity}", document)["state"] == "accepted"
     export = made(light)
     found = read(export, folder / "out", "rankings.jsonl", Ranking)
     assert len(found) == len(orders)
@@ -142,13 +142,13 @@ def test_what_does_not_count_is_counted_and_kept_beside(database: Database) -> N
         hand_in(database, first)
     with database.read() as connection:
         keys = [key for key, _ in slots.owned(connection, second, str(slow)).shown]
-    assert slots.submit(database, second, str(slow), "key-late", kit.ranking(keys))["state"] == "surplus"
+    assert answers.submit(database, second, str(slow), "key-late", kit.ranking(keys))["state"] == "surplus"
     export = made(database)
     assert export.manifest["left_out"] == {"gold": 1, "practice": 2, "surplus": 1}
     assert export.manifest["files"]["rankings.jsonl"]["records"] == 2
-    answers = [json.loads(line) for line in export.files["answers.jsonl"].splitlines()]
-    assert sorted(one["left_out"] for one in answers) == ["", "", "gold", "practice", "practice", "surplus"]
-    assert {"stratum", "propensity", "order", "schema", "guideline", "team", "document", "seconds"} <= answers[0].keys()
+    lines = [json.loads(line) for line in export.files["answers.jsonl"].splitlines()]
+    assert sorted(one["left_out"] for one in lines) == ["", "", "gold", "practice", "practice", "surplus"]
+    assert {"stratum", "propensity", "order", "schema", "guideline", "team", "document", "seconds"} <= lines[0].keys()
 
 
 def test_personal_data_leave_in_no_file(database: Database) -> None:
@@ -156,7 +156,7 @@ def test_personal_data_leave_in_no_file(database: Database) -> None:
     first, second = (Worker(one, "train", 60) for one in kit.people(database, 2))
     hand_in(database, first)
     identity, _ = slots.claim(database, second)
-    slots.skip(database, second, str(identity), "key-12345", "personal_data", "")
+    answers.skip(database, second, str(identity), "key-12345", "personal_data", "")
     export = made(database)
     assert export.manifest["left_out"] == {"quarantined: personal data": 1, "skipped: personal_data": 1}
     assert all(b"Question" not in data and b"Answer" not in data for data in export.files.values())
@@ -168,7 +168,7 @@ def test_the_last_revision_counts_once(database: Database) -> None:
     identity = hand_in(database, worker)
     with database.read() as connection:
         keys = [key for key, _ in slots.owned(connection, worker, identity).shown]
-    slots.revise(database, worker, identity, "revision", {**kit.ranking(keys), "ranks": dict.fromkeys(keys, 1)})
+    answers.revise(database, worker, identity, "revision", {**kit.ranking(keys), "ranks": dict.fromkeys(keys, 1)})
     rankings = made(database).files["rankings.jsonl"].splitlines()
     assert [json.loads(line)["ranks"] for line in rankings] == [[1, 1, 1, 1]]
 

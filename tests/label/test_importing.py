@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from assent import records
 from assent.label.planning import Plan
-from assent.label.store import batches, importing, slots, tables
+from assent.label.store import answers, batches, importing, slots, tables
 from assent.label.store.database import Database
 from assent.label.store.importing import ImportRefusedError, Limits, Source
 from assent.label.store.slots import RefusedError, Worker
@@ -229,7 +229,7 @@ def test_who_wrote_a_response_never_ranks_it(database: Database) -> None:
     put(database, [Prompt(id="p", messages=(Message("user", "Write!"),))], "writing")
     identity, _ = slots.claim(database, writer)
     document = {"schema": 1, "response": "My  own\nwords.", "seconds": 1.0}
-    slots.submit(database, writer, str(identity), "key", document)
+    answers.submit(database, writer, str(identity), "key", document)
     mixed = samples(1)[0]
     responses = (*mixed.responses, Response(text="My own words.", policy="human"))
     put(database, [Samples(id="mixed", prompt=mixed.prompt, responses=responses)], "ranking")

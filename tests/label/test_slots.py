@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from assent.label.store import batches, slots
+from assent.label.store import answers, batches, slots
 from assent.label.store.database import Database
 from assent.label.store.slots import RefusedError, Worker
 from assent.label.store.tables import answer, item, receipt, slot, view
@@ -28,7 +28,7 @@ def shown(database: Database, identity: str) -> list[str]:
 
 def hand_in(database: Database, worker: Worker, identity: str, key: str = "") -> dict[str, Any]:
     document = kit.ranking(shown(database, identity))
-    return slots.submit(database, worker, identity, key or str(uuid.uuid4()), document)
+    return answers.submit(database, worker, identity, key or str(uuid.uuid4()), document)
 
 
 def claimed(database: Database, worker: Worker) -> str:
@@ -157,7 +157,7 @@ def test_a_second_window_with_another_answer_is_told(database: Database) -> None
     assert hand_in(database, worker, identity)["state"] == "accepted"  # the same again: a double click
     document = {**kit.ranking(shown(database, identity)), "note": "another"}
     with pytest.raises(RefusedError, match="another window") as refused:
-        slots.submit(database, worker, identity, "key", document)
+        answers.submit(database, worker, identity, "key", document)
     assert refused.value.status == 409
 
 
@@ -181,8 +181,8 @@ def test_nobody_sees_the_task_of_another(database: Database) -> None:
     for act in (
         lambda: hand_in(database, other, identity),
         lambda: slots.keep_draft(database, other, identity, {}, 0),
-        lambda: slots.skip(database, other, identity, "k", "unclear", ""),
-        lambda: slots.revise(database, other, identity, "k", kit.ranking(shown(database, identity))),
+        lambda: answers.skip(database, other, identity, "k", "unclear", ""),
+        lambda: answers.revise(database, other, identity, "k", kit.ranking(shown(database, identity))),
     ):
         with pytest.raises(RefusedError) as refused:
             act()
@@ -192,7 +192,7 @@ def test_nobody_sees_the_task_of_another(database: Database) -> None:
 def test_a_skip_gives_the_slot_to_others_and_never_back(database: Database) -> None:
     kit.batch(database, kit.items(1, 1))
     shy, bold = workers(database, 2)
-    slots.skip(database, shy, claimed(database, shy), "k", "unclear", "")
+    answers.skip(database, shy, claimed(database, shy), "k", "unclear", "")
     assert slots.claim(database, shy)[0] is None
     assert hand_in(database, bold, claimed(database, bold))["state"] == "accepted"
 
@@ -201,7 +201,7 @@ def test_personal_data_sets_an_item_aside_at_once(database: Database) -> None:
     kit.batch(database, kit.items(1, 3))
     first, second, third = workers(database, 3)
     held = claimed(database, second)
-    slots.skip(database, first, claimed(database, first), "k", "personal_data", "a telephone number")
+    answers.skip(database, first, claimed(database, first), "k", "personal_data", "a telephone number")
     assert slots.claim(database, third)[0] is None
     assert hand_in(database, second, held)["state"] == "surplus"
     with database.read() as connection:
@@ -212,7 +212,7 @@ def test_what_three_skip_is_parked_until_a_lead_releases_it(database: Database) 
     kit.batch(database, kit.items(1, 1))
     everybody = workers(database, 5)
     for n, worker in enumerate(everybody[:3]):
-        slots.skip(database, worker, claimed(database, worker), f"k{n}", "unclear", "")
+        answers.skip(database, worker, claimed(database, worker), f"k{n}", "unclear", "")
     assert slots.claim(database, everybody[3])[0] is None
     with database.read() as connection:
         number = connection.execute(select(item.c.id)).scalar_one()
@@ -226,13 +226,13 @@ def test_a_frozen_batch_takes_no_revision_and_no_new_work(database: Database) ->
     identity = claimed(database, done)
     hand_in(database, done, identity)
     document = {**kit.ranking(shown(database, identity)), "note": "better"}
-    revised = slots.revise(database, done, identity, "r1", document)
+    revised = answers.revise(database, done, identity, "r1", document)
     assert revised["revision"] == 2
-    assert slots.revise(database, done, identity, "r1", document) == revised
+    assert answers.revise(database, done, identity, "r1", document) == revised
     held = claimed(database, late)
     batches.freeze(database, "first", None)
     with pytest.raises(RefusedError, match="frozen"):
-        slots.revise(database, done, identity, "r2", document)
+        answers.revise(database, done, identity, "r2", document)
     assert slots.claim(database, new)[0] is None
     assert hand_in(database, late, held)["state"] == "surplus"
     kit.batch(database, kit.items(1, 1), "second")
@@ -244,7 +244,7 @@ def test_revisions_are_appended_and_nothing_is_overwritten(database: Database) -
     worker = workers(database, 1)[0]
     identity = claimed(database, worker)
     hand_in(database, worker, identity)
-    slots.revise(database, worker, identity, "r", {**kit.ranking(shown(database, identity)), "note": "b"})
+    answers.revise(database, worker, identity, "r", {**kit.ranking(shown(database, identity)), "note": "b"})
     with database.read() as connection:
         notes = connection.execute(select(answer.c.document).order_by(answer.c.revision)).scalars().all()
     assert [note["note"] for note in notes] == ["", "b"]
@@ -317,7 +317,7 @@ def test_a_missing_answer_is_named(database: Database) -> None:
     del document["ranks"][keys[1]]  # pyright: ignore
     del document["ratings"][keys[2]]  # pyright: ignore
     with pytest.raises(RefusedError, match="response 2 has no rank") as refused:
-        slots.submit(database, worker, identity, "k", document)
+        answers.submit(database, worker, identity, "k", document)
     assert refused.value.status == 422
     assert "response 3 has no overall" in refused.value.sentence
     with database.read() as connection:

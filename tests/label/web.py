@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from assent.label import accounts
+from assent.label import accounts, keys
 from assent.label.app import create_app
 from assent.label.settings import Settings
 from assent.label.store.database import Database
@@ -57,7 +57,7 @@ class Site:
 
     def key(self, *scopes: str) -> TestClient:
         """A program with a key."""
-        token = self.database.transact(lambda connection: accounts.make_key(connection, "program", scopes, None))
+        token = self.database.transact(lambda connection: keys.make(connection, "program", scopes, None))
         return self.client(Authorization=f"Bearer {token}")
 
     def close(self) -> None:

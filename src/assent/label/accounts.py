@@ -1,29 +1,26 @@
-"""Who works here: people and roles, invites, passwords, sessions, throttling, keys of programs, pseudonyms.
+"""Who works here: people and roles, invites, passwords, sessions, throttling, pseudonyms.
 
-Nothing that opens a door is kept as it is told: of tokens, session ids and keys the database has hashes, of passwords
+Nothing that opens a door is kept as it is told: of tokens and session ids the database has hashes, of passwords
 argon2id (OWASP's minimum: 19 MiB, 2 passes). All functions work inside the caller's transaction.
 """
 
 import hashlib
 import hmac
 import secrets
-import struct
-from base64 import b32decode, b32encode
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from assent.label import codes
 from assent.label.store import audit
 from assent.label.store.database import now
 from assent.label.store.slots import RefusedError
-from assent.label.store.tables import api_key, attempt, invite, person, session
+from assent.label.store.tables import attempt, invite, person, session
 
 ROLES = ("labeler", "lead", "researcher", "admin")
 TEAMS = ("train", "heldout")
-SCOPES = ("import", "export", "status", "people")
 SHORTEST = 12  # characters of a password; no rules about which (NIST SP 800-63B)
 INVITE_SECONDS = 72 * 3600.0
 IDLE_SECONDS, SESSION_SECONDS = 12 * 3600.0, 7 * 86400.0
@@ -64,7 +61,8 @@ class Person:
     team: str
 
 
-def _hash(token: str) -> bytes:
+def hashed_token(token: str) -> bytes:
+    """What is kept of a token."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
@@ -91,7 +89,7 @@ def make_invite(connection: Connection, role: str, team: str, author: int | None
     if team not in TEAMS:
         raise RefusedError(422, f"team: {team!r} is not one of {', '.join(TEAMS)}")
     token = secrets.token_urlsafe(32)
-    values = {"hash": _hash(token), "role": role, "team": team, "author": author}
+    values = {"hash": hashed_token(token), "role": role, "team": team, "author": author}
     connection.execute(insert(invite).values(**values, expires=now() + INVITE_SECONDS))
     audit.append(connection, author, "invited", f"a {role}", {"team": team})
     return token
@@ -100,7 +98,7 @@ def make_invite(connection: Connection, role: str, team: str, author: int | None
 def open_invite(connection: Connection, token: str) -> Any:
     """The invite of a token; raises RefusedError 404 when it is unknown, used or too old."""
     found = connection.execute(
-        select(invite).where(invite.c.hash == _hash(token), invite.c.used.is_(None), invite.c.expires > now())
+        select(invite).where(invite.c.hash == hashed_token(token), invite.c.used.is_(None), invite.c.expires > now())
     ).first()
     if found is None:
         raise RefusedError(404, "this invitation is unknown, used or older than 72 hours; ask for a new one")
@@ -186,7 +184,7 @@ def throttled(connection: Connection, name: str, address: str) -> float:
     """Seconds to wait before another try, by the wrong tries of this name and this address in the last quarter hour."""
     since = now() - WINDOW_SECONDS
     for column, value, most in (
-        (attempt.c.account, _hash(name.strip().lower()), ACCOUNT_TRIES),
+        (attempt.c.account, hashed_token(name.strip().lower()), ACCOUNT_TRIES),
         (attempt.c.address, address[:64], ADDRESS_TRIES),
     ):
         tries = select(attempt.c.at, now()).where(column == value, attempt.c.at > since).order_by(attempt.c.at.desc())
@@ -199,7 +197,9 @@ def throttled(connection: Connection, name: str, address: str) -> float:
 def failed(connection: Connection, name: str, address: str) -> None:
     """Remember a wrong try; forget those that no longer count."""
     connection.execute(delete(attempt).where(attempt.c.at < now() - WINDOW_SECONDS))
-    connection.execute(insert(attempt).values(account=_hash(name.strip().lower()), address=address[:64], at=now()))
+    connection.execute(
+        insert(attempt).values(account=hashed_token(name.strip().lower()), address=address[:64], at=now())
+    )
 
 
 def known(connection: Connection, name: str, password: str, code: str = "") -> Person | None:
@@ -215,7 +215,7 @@ def known(connection: Connection, name: str, password: str, code: str = "") -> P
         return None
     if row is None or row.state != "active" or row.password is None:
         return None
-    if row.totp is not None and not code_matches(connection, row.totp, code):
+    if row.totp is not None and not codes.matches(connection, row.totp, code):
         return None
     return Person(row.id, row.uid, row.name, row.role, row.team)
 
@@ -253,7 +253,7 @@ def _password_matches(connection: Connection, number: int, password: str) -> boo
 def start_session(connection: Connection, one: Person) -> str:
     """A new session id; it is told once and kept as a hash."""
     token = secrets.token_urlsafe(32)
-    connection.execute(insert(session).values(hash=_hash(token), person=one.id, created=now(), seen=now()))
+    connection.execute(insert(session).values(hash=hashed_token(token), person=one.id, created=now(), seen=now()))
     return token
 
 
@@ -263,7 +263,7 @@ def session_person(connection: Connection, token: str) -> tuple[Person, bool] | 
         select(person, session.c.seen, now().label("now"))
         .join(session, session.c.person == person.c.id)
         .where(
-            session.c.hash == _hash(token),
+            session.c.hash == hashed_token(token),
             session.c.seen > now() - IDLE_SECONDS,
             session.c.created > now() - SESSION_SECONDS,
             person.c.state == "active",
@@ -277,77 +277,17 @@ def session_person(connection: Connection, token: str) -> tuple[Person, bool] | 
 
 def touch(connection: Connection, token: str) -> None:
     """Note that a session is in use."""
-    connection.execute(update(session).where(session.c.hash == _hash(token)).values(seen=now()))
+    connection.execute(update(session).where(session.c.hash == hashed_token(token)).values(seen=now()))
 
 
 def end_session(connection: Connection, token: str) -> None:
     """End one session."""
-    connection.execute(delete(session).where(session.c.hash == _hash(token)))
+    connection.execute(delete(session).where(session.c.hash == hashed_token(token)))
 
 
 def end_sessions(connection: Connection, number: int) -> None:
     """End all sessions of a person."""
     connection.execute(delete(session).where(session.c.person == number))
-
-
-# -- codes of an authenticator (RFC 6238) --------------------------------------------------------------------
-
-
-def set_up_code(connection: Connection, one: Person) -> str:
-    """A new key for an authenticator app, as an otpauth URL; from now on signing in asks for its code."""
-    key = b32encode(secrets.token_bytes(20)).decode()
-    connection.execute(update(person).where(person.c.id == one.id).values(totp=key))
-    audit.append(connection, one.id, "set up", "a code of an authenticator")
-    return f"otpauth://totp/Assent:{one.id}?secret={key}&issuer=Assent"
-
-
-def code_matches(connection: Connection, key: str, code: str) -> bool:
-    """Whether a six-digit code is right now, or was half a minute ago or will be."""
-    moment = int(connection.execute(select(now())).scalar_one() // 30)
-    right = [time_code(key, moment + shift) for shift in (-1, 0, 1)]
-    matches = [hmac.compare_digest(one.encode(), code.strip().encode()) for one in right]  # all, in even time
-    return any(matches)
-
-
-def time_code(key: str, moment: int) -> str:
-    """The six digits of a half minute (RFC 6238 with SHA-1, as authenticator apps have it)."""
-    digest = hmac.digest(b32decode(key), struct.pack(">Q", moment), "sha1")
-    place = digest[-1] & 15
-    return f"{(struct.unpack('>I', digest[place : place + 4])[0] & 0x7FFFFFFF) % 1_000_000:06d}"
-
-
-# -- programs ------------------------------------------------------------------------------------------------
-
-
-def make_key(connection: Connection, name: str, scopes: Sequence[str], author: int | None) -> str:
-    """A key for a program, told once. Without scopes it may do nothing."""
-    for scope in scopes:
-        if scope not in SCOPES:
-            raise RefusedError(422, f"scopes: {scope!r} is not one of {', '.join(SCOPES)}")
-    token = f"assent-{secrets.token_urlsafe(32)}"
-    values = {"hash": _hash(token), "name": name[:100], "scopes": list(scopes), "author": author}
-    number = connection.execute(insert(api_key).values(**values, created=now()).returning(api_key.c.id)).scalar_one()
-    audit.append(connection, author, "made", f"key {number}", {"scopes": list(scopes)})
-    return token
-
-
-def key_scopes(connection: Connection, token: str) -> tuple[int, str, tuple[str, ...]] | None:
-    """(number, name, scopes) of a key, or None."""
-    rows = select(api_key).where(api_key.c.hash == _hash(token), api_key.c.revoked.is_(None))
-    row = connection.execute(rows).first()
-    return None if row is None else (row.id, row.name, tuple(row.scopes))
-
-
-def keys(connection: Connection) -> list[dict[str, Any]]:
-    """All keys, without what opens them."""
-    names = ("id", "name", "scopes", "created", "revoked")
-    return [{name: getattr(row, name) for name in names} for row in connection.execute(select(api_key))]
-
-
-def revoke_key(connection: Connection, number: int, actor: int | None) -> None:
-    """End a key."""
-    connection.execute(update(api_key).where(api_key.c.id == number).values(revoked=now()))
-    audit.append(connection, actor, "revoked", f"key {number}")
 
 
 def pseudonym(secret: bytes, uid: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from pydantic import BaseModel, Field
 
-from assent.label import access, accounts, manage
+from assent.label import access, accounts, keys, manage
 from assent.label.planning import Plan
 from assent.label.store import batches, importing
 from assent.label.store.database import Database
@@ -62,7 +62,7 @@ def scope(name: str) -> Callable[[Request], str]:
         if kind.lower() == "bearer" and token:
             database: Database = request.app.state.database
             with database.read() as connection:
-                found = accounts.key_scopes(connection, token.strip())
+                found = keys.scopes_of(connection, token.strip())
         if found is None:
             raise HTTPException(401, "a key is needed: Authorization: Bearer ...", {"WWW-Authenticate": "Bearer"})
         if name not in found[2]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
-from assent.label import access, accounts
+from assent.label import access, accounts, keys
 from assent.label.planning import Plan
 from assent.label.store import audit, batches, exporting, importing, tables
 from assent.label.store.database import Database
@@ -132,7 +132,7 @@ def export(request: Request, name: str, file: str) -> Response:
 
 def export_file(request: Request, name: str, file: str, actor: int | None) -> Response:
     """A file of an export as a download."""
-    with _database(request).read() as connection:
+    with _database(request).snapshot() as connection:
         made = exporting.export(connection, name, request.app.state.settings.secret)
     if file not in made.files:
         raise RefusedError(404, f"{file!r} is not one of {', '.join(made.files)}")
@@ -203,10 +203,10 @@ def audit_log(request: Request, after: int = 0) -> list[dict[str, Any]]:
 
 
 @router.get("/keys")
-def keys(request: Request) -> list[dict[str, Any]]:
+def list_keys(request: Request) -> list[dict[str, Any]]:
     """All keys of programs, without what opens them."""
     with _database(request).read() as connection:
-        return accounts.keys(connection)
+        return keys.listed(connection)
 
 
 @router.post("/keys")
@@ -214,9 +214,7 @@ def make_key(request: Request, given: NewKey) -> dict[str, str]:
     """Make a key; it is told once."""
     actor = access.person(request).id
     return {
-        "key": _database(request).transact(
-            lambda connection: accounts.make_key(connection, given.name, given.scopes, actor)
-        )
+        "key": _database(request).transact(lambda connection: keys.make(connection, given.name, given.scopes, actor))
     }
 
 
@@ -224,4 +222,4 @@ def make_key(request: Request, given: NewKey) -> dict[str, str]:
 def revoke_key(request: Request, number: int) -> None:
     """End a key."""
     actor = access.person(request).id
-    _database(request).transact(lambda connection: accounts.revoke_key(connection, number, actor))
+    _database(request).transact(lambda connection: keys.revoke(connection, number, actor))

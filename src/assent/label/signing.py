@@ -3,7 +3,7 @@
 from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel
 
-from assent.label import access, accounts
+from assent.label import access, accounts, codes
 from assent.label.accounts import Person
 from assent.label.settings import Settings
 from assent.label.store.database import Database
@@ -84,7 +84,7 @@ def set_up_code(request: Request) -> dict[str, str]:
     """Set up an authenticator; the URL is told once."""
     database: Database = request.app.state.database
     one = access.person(request)
-    return {"url": database.transact(lambda connection: accounts.set_up_code(connection, one))}
+    return {"url": database.transact(lambda connection: codes.set_up(connection, one.id))}
 
 
 # -- for the pages as well -----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection, select
 
 from assent.label import access, render, schema
-from assent.label.store import slots
+from assent.label.store import answers, slots
 from assent.label.store.database import Database
 from assent.label.store.slots import Worker
 from assent.label.store.tables import answer, batch, draft, item
@@ -82,21 +82,21 @@ def put_draft(request: Request, slot: str, given: Draft) -> dict[str, int]:
 def submit(request: Request, slot: str, given: Submission) -> dict[str, Any]:
     """Hand an answer in; the same key again has the same answer."""
     database: Database = request.app.state.database
-    return slots.submit(database, worker(request), slot, given.key, given.document)
+    return answers.submit(database, worker(request), slot, given.key, given.document)
 
 
 @router.post("/{slot}/skip")
 def skip(request: Request, slot: str, given: Skip) -> dict[str, Any]:
     """Give a task back."""
     database: Database = request.app.state.database
-    return slots.skip(database, worker(request), slot, given.key, given.reason, given.note)
+    return answers.skip(database, worker(request), slot, given.key, given.reason, given.note)
 
 
 @router.post("/{slot}/revise")
 def revise(request: Request, slot: str, given: Submission) -> dict[str, Any]:
     """Change an answer, until the batch is frozen."""
     database: Database = request.app.state.database
-    return slots.revise(database, worker(request), slot, given.key, given.document)
+    return answers.revise(database, worker(request), slot, given.key, given.document)
 
 
 def task(connection: Connection, who: Worker, identity: str) -> dict[str, Any]:

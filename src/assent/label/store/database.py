@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -105,6 +106,33 @@ class Database:
         options = {} if self.sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         with _translated(), self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Generator[Connection, None, None]:
+        """One moment to read for long, without keeping anybody from writing.
+
+        A reader of a SQLite file with a rollback journal holds up commits; so the file is copied, by SQLite's own
+        backup, and the copy is read.
+        """
+        if not self.sqlite or wal_is_safe(sqlite3.sqlite_version_info):
+            with self.read() as connection:
+                yield connection
+            return
+        with tempfile.TemporaryDirectory(prefix=".copy-", dir=Path(str(self.url.database)).parent) as folder:
+            copy = Path(folder) / "copy.db"
+            with (
+                _translated(),
+                self.engine.connect() as connection,
+                contextlib.closing(sqlite3.connect(copy)) as target,
+            ):
+                raw: Any = connection.connection.driver_connection
+                raw.backup(target)
+            copied = Database(f"sqlite:///{copy}")
+            try:
+                with copied.read() as connection:
+                    yield connection
+            finally:
+                copied.close()
 
     @contextlib.contextmanager
     def write(self) -> Generator[Connection, None, None]:
