@@ -35,11 +35,23 @@ _SHORT = {
 
 @lru_cache(maxsize=4096)  # every labeler of an item asks for the same texts
 def html(text: str) -> str:
-    """The text as Markdown, safe to put into a page; a text too long or too deep for Markdown comes out raw."""
+    """The text as Markdown, safe to put into a page; a text too long or too deep for Markdown comes out raw.
+
+    A line break is a line break, as whoever judges the text must see it.
+    """
+    return _rendered(text, _reader(breaks=True))
+
+
+@lru_cache(maxsize=64)
+def prose(text: str) -> str:
+    """A text that was written for these pages, such as guidelines: lines run on into paragraphs; else like `html`."""
+    return _rendered(text, _reader(breaks=False))
+
+
+def _rendered(text: str, reader: Any) -> str:
     text = _whole(text)
     if len(text) > LONGEST:
         return raw(text)
-    reader = _reader()
     tokens = reader.parse(text)
     if any(token.level >= DEEPEST for token in tokens):
         return raw(text)  # the reader leaves out what lies deeper
@@ -113,15 +125,15 @@ def _absolute(url: str) -> bool:
 
 
 @cache
-def _reader() -> Any:
+def _reader(breaks: bool) -> Any:
     """Markdown as labelers see it.
 
     Off: HTML; images (the link stays, with its exclamation mark); link definitions and underlined headings, which would
-    swallow lines of the text. A line break is a line break. A link that is not absolute http(s) stays text.
+    swallow lines of the text. A link that is not absolute http(s) stays text.
     """
     from markdown_it import MarkdownIt
 
-    reader = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": DEEPEST + 2})
+    reader = MarkdownIt("commonmark", {"html": False, "breaks": breaks, "maxNesting": DEEPEST + 2})
     reader.enable(["table", "strikethrough"]).disable(["image", "reference", "lheading", "html_block", "html_inline"])
     reader.validateLink = _absolute
     reader.add_render_rule("fence", _fence)

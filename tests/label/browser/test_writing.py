@@ -46,6 +46,7 @@ def test_a_draft_is_found_again_and_revised_until_the_freeze(page: Any, fake: Fa
     assert page.locator("#response").input_value() == "blue"
     press(page, "Control+Enter")
     answered(page, fake)
+    page.wait_for_url(fake.url + "/")
     opened(page, fake, "w")
     page.locator("#response").fill("grey")
     page.get_by_role("button", name="Send the revision").click()

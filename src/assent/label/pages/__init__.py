@@ -4,20 +4,25 @@ import hashlib
 import html as escaping
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
 from assent.label import render
 
 STATIC = Path(__file__).parents[1] / "static"
-MENUS = {
-    "labeler": (("/", "Tasks"), ("/guidelines", "Guidelines"), ("/history", "My work")),
+MENUS: dict[str, tuple[tuple[str, str], ...]] = {
+    "labeler": (("/tasks", "Tasks"), ("/guidelines", "Guidelines"), ("/history", "My work")),
     "lead": (
         ("/lead", "Overview"),
         ("/lead/quality", "Quality"),
         ("/lead/adjudication", "Adjudication"),
-        ("/lead/files", "Import and export"),
+        ("/lead/batches/new", "New batch"),
+        ("/tasks", "Tasks"),
         ("/guidelines", "Guidelines"),
     ),
     "admin": (
@@ -27,7 +32,7 @@ MENUS = {
         ("/guidelines", "Guidelines"),
     ),
 }
-MENUS["researcher"] = MENUS["lead"]
+MENUS["researcher"] = tuple(one for one in MENUS["lead"] if one[0] not in ("/lead/batches/new", "/tasks"))
 
 
 def filled(template: str, here: str, person: Any, theme: str = "", **values: Any) -> str:
@@ -35,6 +40,23 @@ def filled(template: str, here: str, person: Any, theme: str = "", **values: Any
     menu = MENUS.get(person.role, ()) if person else ()
     theme = theme if theme in ("light", "dark") else ""
     return _environment().get_template(template).render(here=here, person=person, menu=menu, theme=theme, **values)
+
+
+def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page for whoever asks."""
+    person = getattr(request.state, "person", None)
+    text = filled(template, request.url.path, person, request.cookies.get("theme", ""), **values)
+    return HTMLResponse(text, status)
+
+
+def error(request: Request, status: int, sentence: str) -> HTMLResponse:
+    """A failure, told on a page of its own."""
+    return page(request, "error.html.j2", status, code=status, sentence=sentence)
+
+
+def see(path: str) -> RedirectResponse:
+    """After something was done: look at this page."""
+    return RedirectResponse(path, 303)
 
 
 def facts(task: Mapping[str, Any]) -> str:
@@ -56,11 +78,14 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: dict[str, Callable[[str], str]] = {
+    filters: dict[str, Callable[[Any], str]] = {
         "raw": lambda text: Markup(render.raw(text)),
-        "markdown": lambda text: Markup(render.html(text)),
+        "prose": lambda text: Markup(render.prose(text)),
         "visible": lambda text: Markup(render.marked(escaping.escape(text))),
         "words": words,
+        "day": lambda at: datetime.fromtimestamp(at, UTC).strftime("%-d %B %Y"),
+        "moment": lambda at: datetime.fromtimestamp(at, UTC).strftime("%-d %b %Y, %H:%M UTC"),
+        "percent": lambda share: f"{100 * share:.0f} %",
     }
     environment.filters.update(filters)
     environment.globals["static"] = static

@@ -1,0 +1,89 @@
+"""What the pages read from the tables; nothing here writes."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from assent.label.store import slots
+from assent.label.store.database import now
+from assent.label.store.slots import Worker
+from assent.label.store.tables import answer, batch, draft, guideline, item, view
+
+SHIPPED = Path(__file__).parents[1] / "guidelines"
+DAY = 86_400.0
+
+
+def desk(connection: Connection, who: Worker) -> dict[str, Any]:
+    """A labeler's first page: what waits, what was begun, what they did themselves."""
+    begun = connection.execute(
+        select(view.c.id, item.c.kind, item.c.prompt, draft.c.at)
+        .join(item, item.c.id == view.c.item)
+        .join(batch, batch.c.id == view.c.batch)
+        .join(draft, draft.c.view == view.c.id)
+        .where(view.c.labeler == who.id, view.c.state == "open", batch.c.state == "open", item.c.state == "open")
+        .order_by(draft.c.at.desc())
+        .limit(1)
+    ).first()
+    since = select(func.count(), func.coalesce(func.sum(answer.c.seconds), 0.0)).where(
+        answer.c.labeler == who.id, answer.c.revision == 1, answer.c.at > now() - DAY
+    )
+    count, seconds = connection.execute(since).one()
+    return {
+        "left": slots.left(connection, who),
+        "begun": None if begun is None else {"slot": begun.id, "kind": begun.kind, "prompt": first(begun.prompt)},
+        "count": count,
+        "minutes": round(seconds / 60),
+        "recent": history(connection, who, 5),
+        "guideline": newest_guideline(connection)[0],
+    }
+
+
+def history(connection: Connection, who: Worker, most: int) -> list[dict[str, Any]]:
+    """A labeler's own work, the newest first; nobody else's is in it."""
+    last = select(answer.c.view, func.max(answer.c.revision).label("revision")).group_by(answer.c.view).subquery()
+    rows = connection.execute(
+        select(view, item.c.kind, item.c.prompt, item.c.stratum, batch.c.state.label("batch_state"), answer.c.at)
+        .add_columns(last.c.revision, answer.c.seconds)
+        .join(item, item.c.id == view.c.item)
+        .join(batch, batch.c.id == view.c.batch)
+        .outerjoin(last, last.c.view == view.c.id)
+        .outerjoin(answer, (answer.c.view == view.c.id) & (answer.c.revision == last.c.revision))
+        .where(view.c.labeler == who.id, view.c.state != "open")
+        .order_by(func.coalesce(answer.c.at, view.c.opened).desc())
+        .limit(most)
+    )
+    return [
+        {
+            "slot": row.id,
+            "kind": row.kind,
+            "prompt": first(row.prompt),
+            "state": row.state,
+            "reason": row.reason,
+            "at": row.at or row.opened,
+            "revision": row.revision,
+            "minutes": None if row.seconds is None else row.seconds / 60,
+            "practice": row.stratum == "practice",
+            "frozen": row.batch_state == "frozen",
+        }
+        for row in rows
+    ]
+
+
+def first(prompt: dict[str, Any], most: int = 140) -> str:
+    """The beginning of a prompt: the last thing that was asked, on one line."""
+    text = " ".join(str(prompt["messages"][-1]["content"]).split())
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def guidelines(connection: Connection) -> list[tuple[str, str, float | None]]:
+    """Guidelines as (version, text, time), the newest first; where none was written, the shipped ones."""
+    rows = connection.execute(select(guideline).order_by(guideline.c.created.desc(), guideline.c.version.desc())).all()
+    if rows:
+        return [(row.version, row.text, row.created) for row in rows]
+    return [(path.stem, path.read_text(encoding="utf-8"), None) for path in sorted(SHIPPED.glob("*.md"), reverse=True)]
+
+
+def newest_guideline(connection: Connection) -> tuple[str, str, float | None]:
+    """The guideline in force."""
+    return guidelines(connection)[0]
