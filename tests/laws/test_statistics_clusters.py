@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import special, stats
 
 from assent.statistics.clusters import (
     Clustered,
@@ -52,6 +52,25 @@ def test_the_variance_is_the_sum_over_pairs_that_share_something() -> None:
     found, team = Clusters(prompt, labeler).variances(influence)
     assert found == pytest.approx(max(expected + by_prompt + by_labeler, by_prompt, by_labeler))
     assert team == pytest.approx(by_prompt)
+
+
+def test_the_variance_is_no_less_than_that_of_one_way() -> None:
+    """Labelers whose judgements cancel: the sum of the three would be below what prompts alone do."""
+    prompt, labeler = np.arange(24).repeat(2), np.tile(np.arange(8), 6)
+    influence = np.where(np.arange(48) // 8 % 2, 1.0, -1.0)
+    found, team = Clusters(prompt, labeler).variances(influence)
+    assert found == team == pytest.approx(24 / 23 * 4 * 24)
+
+
+def test_freedom_is_that_of_the_fewer_clusters() -> None:
+    prompt, labeler = crossed(np.random.default_rng(9), 50, 9, 2)
+    judged = judgements(np.random.default_rng(9).random(100), prompt, labeler)
+    found, variances = (
+        clustered_mean(judged),
+        Clusters(prompt, labeler).variances((judged.values - judged.values.mean()) / 100),
+    )
+    for interval, freedom, variance in ((found.interval, 8, variances[0]), (found.this_team, 49, variances[1])):
+        assert interval.high - interval.estimate == pytest.approx(stats.t.ppf(0.975, freedom) * math.sqrt(variance))
 
 
 def test_order_names_and_scale_do_not_matter() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import special
 
-from assent.statistics.ratings import Comparison, Likelihood, Model, Ratings, names, rate
+from assent.statistics.ratings import POSITION, Comparison, Likelihood, Model, Ratings, names, rate
 
 
 def davidson_luce(comparisons: Sequence[Comparison]) -> Ratings:
@@ -22,7 +22,7 @@ def davidson_luce(comparisons: Sequence[Comparison]) -> Ratings:
 
     Tie parameters are those of the tie sizes that occur; others are 0. Raises ValueError with fewer than two policies.
     """
-    return _davidson_luce(comparisons, np.zeros(0))
+    return _davidson_luce(comparisons, ())
 
 
 def davidson_luce_with_position(comparisons: Sequence[Comparison]) -> Ratings:
@@ -33,7 +33,7 @@ def davidson_luce_with_position(comparisons: Sequence[Comparison]) -> Ratings:
     for one in comparisons:
         if not one.shown:
             raise ValueError(f"prompt {one.prompt!r}: no places are recorded; without them there is no position effect")
-    return _davidson_luce(comparisons, np.zeros(1))
+    return _davidson_luce(comparisons, (POSITION,))
 
 
 def bradley_terry(comparisons: Sequence[Comparison]) -> Ratings:
@@ -53,7 +53,7 @@ def bradley_terry(comparisons: Sequence[Comparison]) -> Ratings:
                 sides = ((0,), (1,)) if gap == 0 else ((0,),) if gap < 0 else ((1,),)
                 rows.extend(_Stage(items, (0.0, 0.0), side, owner, 1 / len(sides)) for side in sides)
     choices = [_choices(rows, (1,), len(policies), 0)]
-    return rate(_model(choices), np.zeros(len(policies)), comparisons, _owners(choices), ())
+    return rate(_model(choices), np.zeros(len(policies)), comparisons, _owners(choices))
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class _Choices:
     owner: Int[np.ndarray, " n"]
 
 
-def _davidson_luce(comparisons: Sequence[Comparison], position: Float[np.ndarray, " positions"]) -> Ratings:
+def _davidson_luce(comparisons: Sequence[Comparison], covariates: tuple[str, ...]) -> Ratings:
     policies = names(comparisons)
     number = {policy: place for place, policy in enumerate(policies)}
     stages = [stage for owner, one in enumerate(comparisons) for stage in _stages(one, number, owner)]
@@ -90,10 +90,10 @@ def _davidson_luce(comparisons: Sequence[Comparison], position: Float[np.ndarray
     by_left: dict[int, list[_Stage]] = {}
     for stage in stages:
         by_left.setdefault(len(stage.items), []).append(stage)
-    choices = [_choices(rows, sizes, len(policies), len(position)) for rows in by_left.values()]
+    choices = [_choices(rows, sizes, len(policies), len(covariates)) for rows in by_left.values()]
     ties = tuple(size for size in sizes if size > 1)
-    start = np.concatenate([np.zeros(len(policies) + len(ties)), position])
-    return rate(_model(choices), start, comparisons, _owners(choices), ties)
+    start = np.zeros(len(policies) + len(ties) + len(covariates))
+    return rate(_model(choices), start, comparisons, _owners(choices), ties, covariates)
 
 
 def _stages(one: Comparison, number: dict[str, int], owner: int) -> list[_Stage]:

@@ -6,7 +6,10 @@ by the design effect; a ranking of K responses is fewer judgements than it has p
 
 import math
 
+import numpy as np
 from scipy import stats
+
+from assent.statistics.intervals import Interval, Listed
 
 # Pairs of one ranking for each independent pair that says as much, for agreement with a gold order; simulated
 RANKING_DESIGN_EFFECT = {4: 1.30, 7: 1.68, 9: 1.93}
@@ -61,6 +64,27 @@ def design_effect(
     per_labeler, per_prompt: judgements of each; the correlations are those within a labeler and within a prompt.
     """
     return 1 + (per_labeler - 1) * labeler_correlation + (per_prompt - 1) * prompt_correlation
+
+
+def confidence_sequence(values: Listed, *, planned: int, confidence: float = 0.95) -> list[Interval]:
+    """Intervals after each of some independent values in [0, 1] that hold the truth at every look together.
+
+    For those who must look before the end: one value a prompt (the mean of its judgements), in the order they came.
+    A statement about these labelers. The normal mixture bound of Howard and others (2021), tightest at `planned`
+    prompts; wider than an interval for a fixed number, which is what looking costs.
+    """
+    value = np.asarray(values, dtype=np.float64)
+    if planned < 1 or not ((value >= 0) & (value <= 1)).all():
+        raise ValueError("a sequence needs values in [0, 1] and a planned number of prompts of at least 1")
+    miss = -2 * math.log(1 - confidence)
+    mixing = planned / 4 / (miss + math.log1p(miss))
+    n = np.arange(1, len(value) + 1)
+    spread = n / 4 + mixing  # a value in [0, 1] is sub-Gaussian with variance 1/4
+    half = np.sqrt(spread * (np.log(spread / mixing) + miss)) / n
+    means = value.cumsum() / n
+    return [
+        Interval(float(m), max(0.0, float(m - h)), min(1.0, float(m + h))) for m, h in zip(means, half, strict=True)
+    ]
 
 
 def _z(probability: float) -> float:

@@ -17,6 +17,7 @@ from scipy.sparse import csgraph
 from assent.statistics.clusters import Clustered, Clusters
 from assent.statistics.intervals import Interval
 
+POSITION = "position"
 FARTHEST = 15.0  # a parameter beyond it, odds of millions to one, is on its way to infinity
 DISPLAY_RIDGE = 1e-3  # keeps strengths finite, for a table, where they are not comparable
 
@@ -59,20 +60,25 @@ Model = Callable[[Float[np.ndarray, " parameters"]], Likelihood]
 class Ratings:
     """Fitted strengths, best first.
 
-    strengths: of each policy. ties: the tie parameters by how many responses tie, such as {2: nu}. position: the log
-    odds of being preferred when shown first of two, where it was asked for. caution: empty, or why the policies are
-    not comparable; then the strengths are only for display, and their intervals are NaN. groups: the sets of policies
-    that are comparable among themselves.
+    strengths: of each policy. ties: the tie parameters by how many responses tie, such as {2: nu}. covariates: what
+    else the log odds depend on, where it was asked for. caution: empty, or why the policies are not comparable; then
+    the strengths are only for display, and their intervals are NaN. groups: the sets of policies that are comparable
+    among themselves.
     """
 
     strengths: dict[str, Clustered]
     ties: dict[int, Interval]
-    position: Clustered | None
+    covariates: dict[str, Clustered]
     caution: str
     groups: tuple[tuple[str, ...], ...]
     influence: Float[np.ndarray, "n policies"]
     policies: tuple[str, ...]
     clusters: Clusters
+
+    @property
+    def position(self) -> Clustered | None:
+        """The log odds of being preferred when shown first, against last, where it was asked for."""
+        return self.covariates.get(POSITION)
 
     def difference(self, one: str, other: str) -> Clustered:
         """How much stronger `one` is than `other`; more certain than two intervals side by side suggest."""
@@ -149,9 +155,10 @@ def rate(
     start: Float[np.ndarray, " parameters"],
     comparisons: Sequence[Comparison],
     owner: Shaped[np.ndarray, " n"],
-    tie_sizes: Sequence[int],
+    tie_sizes: Sequence[int] = (),
+    covariates: Sequence[str] = (),
 ) -> Ratings:
-    """Ratings of a model whose parameters are strengths, logarithms of tie parameters, and a position if one is left.
+    """Ratings of a model whose parameters are strengths, logarithms of tie parameters, and effects of covariates.
 
     owner: the comparison of each observation. Policies that are not linked, and likelihoods without a maximum, are
     fitted with a small ridge for display.
@@ -176,7 +183,7 @@ def rate(
     return Ratings(
         strengths=dict(sorted(strengths.items(), key=lambda entry: -entry[1].estimate)),
         ties={size: exponential(one.interval) for size, one in zip(tie_sizes, extra, strict=False)},
-        position=extra[-1] if len(extra) > len(tie_sizes) else None,
+        covariates=dict(zip(covariates, extra[len(tie_sizes) :], strict=True)),
         caution=caution,
         groups=groups,
         influence=fitted.influence[:, : len(policies)],
