@@ -49,7 +49,7 @@ def _refusal(row: Fields) -> Labelled:
     kinds = {"1_full_compliance": False, "2_full_refusal": True, "3_partial_refusal": True}
     if label not in kinds:
         raise RowError("label", f"{label!r} is not one of {', '.join(kinds)}; correct the row")
-    return Labelled(row.text("prompt"), row.text("completion"), kinds[label])
+    return Labelled(row.text("prompt"), row.words("completion"), kinds[label])
 
 
 def _tweet(row: Fields) -> Labelled:
@@ -63,7 +63,7 @@ def _judged(row: Fields) -> Labelled:
     label = row.get("label")
     if not isinstance(label, bool):
         raise RowError("label", f"true or false was expected, not {label!r}; correct the row")
-    return Labelled(row.text("question"), row.text("answer"), label)
+    return Labelled(row.text("question"), row.words("answer"), label)
 
 
 CHECKS = (

@@ -116,7 +116,7 @@ QUAC = Task(
 
 def _passages(row: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     """The questions of DROP's own file: an object of passages, each with pairs of question and answers."""
-    if "passage" in row:
+    if not all(isinstance(one, Mapping) and "qa_pairs" in one for one in row.values()):
         yield row
         return
     for name, passage in row.items():

@@ -183,11 +183,16 @@ class Fields:
         """Whether the row has one of the fields."""
         return any(self.row.get(name) is not None for name in names)
 
-    def text(self, *names: str) -> str:
-        """A text that is not blank."""
+    def words(self, *names: str) -> str:
+        """A text, which may be blank."""
         value = self.get(*names)
         if not isinstance(value, str):
             raise RowError(names[0], f"a text was expected, not {type(value).__name__}; write it in quotes")
+        return value
+
+    def text(self, *names: str) -> str:
+        """A text that is not blank."""
+        value = self.words(*names)
         if not value.strip():
             raise RowError(names[0], "empty; give it a text, or leave the row out")
         return value
