@@ -1,6 +1,7 @@
 """The demo from its first stage to its last, with little of everything."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from assent.demo.experiments import BEST_OF, BETAS, EXPERIMENTS
 from assent.demo.perform import stage_in_process
 from assent.demo.ring import Plan, Ring
 from assent.demo.stages import POLICIES, STAGES
+from assent.recipes import Recipe
 from assent.sandbox.comparisons import FEW_SHOT, STRAY
 
 PLAN = Plan(
@@ -31,16 +33,16 @@ PLAN = Plan(
 )
 
 
+def shrunk(recipe: Recipe) -> Recipe:
+    """As little of every step as shows that it works."""
+    short = replace(recipe.ppo.limits, response=24)
+    ppo = replace(recipe.ppo, episodes=32, batch=16, minibatch=8, pretrain_ratio=1, validate_every=1, limits=short)
+    return replace(recipe, sft=replace(recipe.sft, epochs=1), init=replace(recipe.init, epochs=1), ppo=ppo)
+
+
 @pytest.fixture(scope="module")
 def ring(tmp_path_factory: pytest.TempPathFactory) -> Ring:
-    recipe = recipes.sandbox()
-    short = replace(recipe.ppo.limits, response=24)
-    small = replace(
-        recipe,
-        sft=replace(recipe.sft, epochs=1),
-        init=replace(recipe.init, epochs=1),
-        ppo=replace(recipe.ppo, episodes=32, batch=16, minibatch=8, pretrain_ratio=1, validate_every=1, limits=short),
-    )
+    small = shrunk(recipes.sandbox())
     given = {"base": sandbox.BASE, "large": sandbox.BASE}
     made = Ring(tmp_path_factory.mktemp("demo"), PLAN, small, tiny.MACHINE, given=given)
     for name, stage in STAGES.items():
@@ -130,3 +132,20 @@ def test_the_control_earns_the_truth(ring: Ring) -> None:
 def test_a_failing_stage_is_named(ring: Ring, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"raise plan\.prompts"):
         stage_in_process(replace(ring, directory=tmp_path, plan=Plan(prompts=50)), "records", STAGES["records"])
+
+
+@pytest.mark.timeout(900)  # thirty processes' worth of stages
+def test_an_idea_of_ones_own_as_the_document_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ten lines of docs/sandbox.md with less of everything; every stage in a process of its own."""
+    page = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "perform(" in block)
+    small = shrunk(recipes.sandbox())
+    monkeypatch.setattr(recipes, "sandbox", lambda: small)
+    monkeypatch.chdir(tmp_path)
+    assert code.count("Plan(seed=1)") == 1
+    code = code.replace("Plan(seed=1)", "replace(SMALL, seed=1)")
+    exec(compile(code, "sandbox.md", "exec"), {"__name__": "__main__", "SMALL": PLAN})
+    found = results(tmp_path / "runs" / "idea" / "comparison")
+    assert found["win_rate"]["heldout"].keys() == set(POLICIES)
+    config = json.loads((tmp_path / "runs" / "idea" / "ppo" / "run.json").read_text())["config"]
+    assert config["kl_coef"] == 0

@@ -25,6 +25,7 @@ LONGEST_FILE, LONGEST_TRAIN = 300, 40
 LONG_FILES = {  # past 300 lines a file needs a reason
     "records.py": "six record classes and their strict decoder are one file format",
     "run.py": "everything that knows what lies in a run directory",
+    "label/migrations/versions/0001_work.py": "a migration spells out every table as it was, and never changes",
 }
 
 
@@ -260,7 +261,7 @@ def test_modules_say_what_they_are(path: Path) -> None:
     assert ast.get_docstring(tree(path))
 
 
-MACHINE = re.compile("(?<![\\w.}])/(?:work|tmp|root|home)" + r"\b|\bshared" + "/|\\.lib" + "rary")
+MACHINE = re.compile("(?<![\\w.}])/(?:work/(?:main|shared)|tmp|root|home)" + r"\b|\bshared" + "/|\\.lib" + "rary")
 WRITTEN = [
     path
     for pattern in (

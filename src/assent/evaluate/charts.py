@@ -1,6 +1,7 @@
 """The charts of a report, as SVG that stands in the page."""
 
 import io
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -36,6 +37,16 @@ def headlines(part: Part) -> Iterator[dict[str, Any]]:
     for name, path in part.results.get("frontier", {}).items():
         title = f"{name}: what the reward model promised and what the answers were worth, against KL"
         yield _chart(title, lambda axes, path=path: _draw_promise(axes, path))
+    found = part.results.get("overoptimisation")
+    if found:
+        title = "without a KL penalty: what is promised, what it is worth, and d (a - b ln d) fitted to that"
+        yield _chart(title, lambda axes: _draw_law(axes, found))
+    if "sweep" in part.results:
+        title = "KL coefficients without the mix, and the mix: what is won, and what is kept"
+        yield _chart(title, lambda axes: _draw_sweep(axes, part.results["sweep"]))
+    if "sweep" in part.results and "best_of" in part.results:
+        title = "best of n and policies: what they are worth, against KL"
+        yield _chart(title, lambda axes: _draw_best_of(axes, part.results["best_of"], part.results["sweep"]))
 
 
 def _draw_rates(axes: Any, rates: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
@@ -56,6 +67,38 @@ def _draw_promise(axes: Any, path: Sequence[Mapping[str, float]]) -> None:
     axes.plot(steps, [row["reward"] for row in path], marker="o", ms=3, label="reward of training")
     axes.plot(steps, [row["gold"] for row in path], marker="s", ms=3, label="true worth")
     axes.set_xlabel("square root of the KL to the reference, nats an episode")
+    axes.legend(frameon=False)
+
+
+def _draw_law(axes: Any, found: Mapping[str, Any]) -> None:
+    path, fit = found["path"], found["fit"]
+    _draw_promise(axes, path)
+    if fit:
+        steps = [number * max(row["kl"] for row in path) ** 0.5 / 100 for number in range(1, 101)]
+        curve = [path[0]["gold"] + d * (fit["a"] - fit["b"] * math.log(d)) for d in steps]
+        axes.plot(steps, curve, color="C1", lw=0.8, ls="--")
+
+
+def _draw_sweep(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    for row in rows:
+        (low, loss, high), (least, rate, most) = row["corpus_loss"], row["win_rate"]
+        mixed = row["policy"] == "ppo_ptx"
+        errors = {"xerr": [[loss - low], [high - loss]], "yerr": [[rate - least], [most - rate]]}
+        axes.errorbar(loss, rate, **errors, fmt="s" if mixed else "o", ms=4, lw=0.8, color="C1" if mixed else "C0")
+        axes.annotate(f" {'mix, ' if mixed else ''}beta {row['beta']:g}", (loss, rate), fontsize=6)
+    axes.set_xlabel("loss on the corpus, nats a token")
+    axes.set_ylabel("preferred to SFT")
+
+
+def _draw_best_of(axes: Any, curve: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> None:
+    for points, name in ((curve, "gold"), (rows, "gold_best_of_prompts")):
+        found = [row[name] for row in points]
+        errors = [[value - low for low, value, _ in found], [high - value for _, value, high in found]]
+        label, fmt = ("best of 1, 2, 4, ...", "o-") if points is curve else ("policies", "s")
+        values = [value for _, value, _ in found]
+        axes.errorbar([row["kl"] for row in points], values, yerr=errors, fmt=fmt, ms=3, lw=0.8, label=label)
+    axes.set_xlabel("KL to where PPO starts, nats an episode")
+    axes.set_ylabel("true worth")
     axes.legend(frameon=False)
 
 
