@@ -1,11 +1,14 @@
 """Where the label app keeps its things, and the verbs that keep them safe: backup, restore, verify."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tyro
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +121,11 @@ class opened:  # noqa: N801
         self.database.close()
 
 
-def told(database: Any, work: Any) -> Any:
-    """What `work` says, with a refusal as the sentence it is."""
+def told(work: Callable[[], T]) -> T:
+    """What `work` gives, with a refusal as the sentence it is."""
     from assent.label.store.slots import RefusedError
 
     try:
-        return database.transact(work)
+        return work()
     except RefusedError as error:
         raise ValueError(error.sentence) from None

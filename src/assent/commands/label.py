@@ -71,7 +71,8 @@ class Invite(Place):
         from assent.label import accounts
 
         with opened(self) as database:
-            print(f"/invite/{told(database, lambda c: accounts.make_invite(c, self.role, self.team, None))}")
+            token = told(lambda: database.transact(lambda c: accounts.make_invite(c, self.role, self.team, None)))
+            print(f"/invite/{token}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ class Key(Place):
         from assent.label import keys
 
         with opened(self) as database:
-            print(told(database, lambda c: keys.make(c, self.name, self.scopes, None)))
+            print(told(lambda: database.transact(lambda c: keys.make(c, self.name, self.scopes, None))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +103,7 @@ class Guideline(Place):
         from assent.label.store import batches
 
         with opened(self) as database:
-            told(database, lambda _: batches.add_guideline(database, self.version, self.file.read_text(), None))
+            told(lambda: batches.add_guideline(database, self.version, self.file.read_text(), None))
             print(f"guideline {self.version} is there")
 
 
@@ -147,7 +148,7 @@ class Import(Place):
         scores = importing.read_scores(self.scores) if self.scores else None
         source = importing.Source(work=tuple(work), scores=scores, practice=self.practice)
         with opened(self) as database:
-            told(database, lambda _: importing.put(database, self.name, source, plan, self.guideline, None))
+            told(lambda: importing.put(database, self.name, source, plan, self.guideline, None))
             with database.read() as connection:
                 print(json.dumps(batches.status(connection, self.name)[0], indent=2, ensure_ascii=False))
 
@@ -178,7 +179,7 @@ class Freeze(Place):
         from assent.label.store import batches
 
         with opened(self) as database:
-            told(database, lambda _: batches.freeze(database, self.name, None))
+            told(lambda: batches.freeze(database, self.name, None))
             print(f"batch {self.name} is frozen")
 
 
@@ -196,7 +197,7 @@ class Export(Place):
 
         with opened(self) as database:
             with database.snapshot() as connection:
-                made = told(database, lambda _: exporting.export(connection, self.name, settings.secret(self.data)))
+                made = told(lambda: exporting.export(connection, self.name, settings.secret(self.data)))
             made.write(self.output)
             database.transact(lambda c: audit.append(c, None, "exported", f"batch {self.name}", {"by": "command"}))
         for file, facts in made.manifest["files"].items():

@@ -8,7 +8,7 @@ from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
-from assent.label import access, accounts, keys
+from assent.label import access, accounts, keys, quality
 from assent.label.planning import Plan
 from assent.label.store import audit, batches, exporting, importing, tables
 from assent.label.store.database import Database
@@ -23,6 +23,9 @@ ACCESS = {
     "POST /manage/batches/{name}/freeze": access.LEADS,
     "GET /manage/batches/{name}/export/{file}": access.READERS,
     "POST /manage/items/{number}/release": access.LEADS,
+    "POST /manage/items/{number}/decision": access.LEADS,
+    "GET /manage/batches/{name}/quality": access.READERS,
+    "POST /manage/batches/{name}/repeat": access.LEADS,
     "GET /manage/guidelines": access.EVERYBODY,
     "POST /manage/guidelines": access.LEADS,
     "GET /manage/people": access.ADMINS,
@@ -40,6 +43,20 @@ class NewGuideline(BaseModel):
 
     version: str = Field(pattern=r"^[\w.-]{1,50}$")
     text: str = Field(min_length=1, max_length=200_000)
+
+
+class Decision(BaseModel):
+    """keep or drop, and why."""
+
+    decision: str
+    note: str = Field(default="", max_length=10_000)
+
+
+class Repeat(BaseModel):
+    """Which share of the rankings is served again, and after how many days."""
+
+    share: float = Field(default=0.025, gt=0, le=0.5)
+    days: float = Field(default=7, ge=0, le=365)
 
 
 class NewInvite(BaseModel):
@@ -150,6 +167,26 @@ def export_file(request: Request, name: str, file: str, actor: int | None) -> Re
 def release(request: Request, number: int) -> None:
     """Give a parked item back to the queue."""
     batches.release(_database(request), number, access.person(request).id)
+
+
+@router.post("/items/{number}/decision", status_code=204)
+def decide(request: Request, number: int, given: Decision) -> None:
+    """Keep a doubtful item, or drop its answers from exports."""
+    batches.decide(_database(request), number, access.person(request).id, given.decision, given.note)
+
+
+@router.get("/batches/{name}/quality")
+def get_quality(request: Request, name: str) -> dict[str, Any]:
+    """What the answers of a batch say about themselves."""
+    with _database(request).read() as connection:
+        return quality.overview(connection, name)
+
+
+@router.post("/batches/{name}/repeat")
+def repeat(request: Request, name: str, given: Repeat) -> dict[str, int]:
+    """Serve a share of the rankings again to those who made them."""
+    lead = access.person(request).id
+    return {"planned": batches.repeat(_database(request), name, given.share, given.days, lead)}
 
 
 @router.get("/guidelines")

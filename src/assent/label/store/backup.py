@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,12 +94,12 @@ def check(path: Path) -> dict[str, Any]:
                     running.setdefault(entry["table"], hashlib.sha256()).update(line)
                     found.setdefault(entry["table"], {"rows": 0})["rows"] += 1
                 summary = entry.get("summary")
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise StoreError(f"{path}: the backup is damaged ({error}); use another one") from None
     if summary is None:
         raise StoreError(f"{path}: the backup is cut off; use another one")
     if summary["format"] != FORMAT:
-        raise StoreError(f"{path}: format {summary['format']}; this version of Assent reads {FORMAT}")
+        raise StoreError(f"{path}: format {summary['format']}; this version of Assent reads backups of format {FORMAT}")
     for name, said in summary["tables"].items():
         whole = running.get(name, hashlib.sha256()).hexdigest()
         if (found.get(name, {"rows": 0})["rows"], whole) != (said["rows"], said["sha256"]):

@@ -1,5 +1,6 @@
 """Batches and their items: made in pieces, seen only when whole, frozen once."""
 
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,9 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from assent.label.store import audit
 from assent.label.store.database import Database, now
 from assent.label.store.slots import RefusedError
-from assent.label.store.tables import author, batch, guideline, item, slot, view
+from assent.label.store.tables import adjudication, author, batch, guideline, item, slot, view
 
+_REPEATED = ("kind", "mode", "prompt", "responses", "source", "licence")
 CHUNK = 500  # items a transaction, so that labelers wait milliseconds and not seconds while a batch comes in
 
 
@@ -206,6 +208,59 @@ def release(database: Database, number: int, actor: int) -> None:
         audit.append(connection, actor, "released", f"item {number}")
 
     database.transact(work)
+
+
+def decide(database: Database, number: int, lead: int, decision: str, note: str) -> None:
+    """What a lead decides about a doubtful item: keep it, or drop its answers from exports; the last time counts."""
+    if decision not in ("keep", "drop"):
+        raise RefusedError(422, "decision: keep or drop")
+
+    def work(connection: Connection) -> None:
+        row = connection.execute(
+            select(batch.c.state).join(item, item.c.batch == batch.c.id).where(item.c.id == number)
+        ).first()
+        if row is None:
+            raise RefusedError(404, f"there is no item {number}")
+        if row.state == "frozen":
+            raise RefusedError(409, "the batch is frozen; what it exports no longer changes")
+        values = {"item": number, "lead": lead, "verdict": {"decision": decision}, "note": note}
+        connection.execute(insert(adjudication).values(**values, at=now()))
+        audit.append(connection, lead, "decided", f"item {number}", {"decision": decision, "note": note})
+
+    database.transact(work)
+
+
+def repeat(database: Database, name: str, share: float, days: float, actor: int | None, seed: int = 0) -> int:
+    """Serve a share of what every labeler has ranked to the same labeler again, some days later, in a new order.
+
+    Returns how many were planned. Items that are repeated already are not repeated again.
+    """
+
+    def work(connection: Connection) -> int:
+        row = found(connection, name)
+        if row.state != "open":
+            raise RefusedError(409, f"batch {name!r} is not open")
+        known = select(item.c.repeats).where(item.c.batch == row.id, item.c.repeats.is_not(None))
+        done = connection.execute(
+            select(view.c.labeler, item)
+            .join(item, item.c.id == view.c.item)
+            .where(view.c.batch == row.id, view.c.state == "accepted", item.c.kind == "rank")
+            .where(item.c.stratum.in_(("single", "overlap")), item.c.state == "open", item.c.id.not_in(known))
+            .order_by(item.c.id, view.c.labeler)
+        ).all()
+        chosen = random.Random(f"repeat {seed} {row.id}").sample(done, round(share * len(done)))
+        for one in chosen:
+            values = {column: getattr(one, column) for column in _REPEATED}
+            made = insert(item).values(
+                **values, batch=row.id, record=f"{one.record}#again{one.labeler}", stratum="retest", repeats=one.id
+            )
+            number = connection.execute(made.returning(item.c.id)).scalar_one()
+            place = {"item": number, "batch": row.id, "n": 0, "team": "any", "reserved": one.labeler, "priority": -1.0}
+            connection.execute(insert(slot).values(**place, after=now() + days * 86400))
+        audit.append(connection, actor, "repeated", f"batch {name}", {"items": len(chosen), "days": days})
+        return len(chosen)
+
+    return database.transact(work)
 
 
 def add_guideline(database: Database, version: str, words: str, actor: int | None) -> None:

@@ -19,7 +19,7 @@ from assent import records
 from assent.label.accounts import pseudonym
 from assent.label.store import batches
 from assent.label.store.slots import RefusedError
-from assent.label.store.tables import answer, item, person, view
+from assent.label.store.tables import adjudication, answer, item, person, view
 from assent.records import Demonstration, Prompt, Ranking, Rating, Record, Response
 
 FILES = ("demonstrations.jsonl", "rankings.jsonl", "ratings.jsonl", "answers.jsonl")
@@ -60,9 +60,10 @@ def export(connection: Connection, name: str, secret: bytes) -> Export:
         raise RefusedError(409, f"batch {name!r} is still being imported")
     made: dict[str, list[str]] = {file: [] for file in FILES}
     left_out: Counter[str] = Counter()
+    dropped = _dropped(connection, chosen.id)
     for row in _answers(connection, chosen.id):
         who = pseudonym(secret, row.uid)
-        reason = _left_out(row)
+        reason = _left_out(row) or ("dropped by adjudication" if row.id in dropped else "")
         if row.item_state != "quarantined":  # its texts hold personal data and stay where they are
             made["answers.jsonl"].append(_line(_whole(row, who, reason)))
         if reason:
@@ -110,6 +111,7 @@ def _answers(connection: Connection, number: int) -> Iterator[Any]:
             view.c.shown,
             person.c.uid,
             person.c.team,
+            item.c.id,
             item.c.record,
             item.c.kind,
             item.c.mode,
@@ -138,6 +140,14 @@ def _left_out(row: Any) -> str:
     if row.state == "surplus":
         return "surplus"
     return row.stratum if row.stratum in ("gold", "practice", "retest") else ""
+
+
+def _dropped(connection: Connection, number: int) -> set[int]:
+    """The items whose last decision is to drop them."""
+    rows = select(adjudication.c.item, adjudication.c.verdict).join(item, item.c.id == adjudication.c.item)
+    decided = connection.execute(rows.where(item.c.batch == number).order_by(adjudication.c.id))
+    last = {row.item: row.verdict["decision"] for row in decided}
+    return {number for number, decision in last.items() if decision == "drop"}
 
 
 def _skipped(connection: Connection, number: int) -> list[tuple[str, int]]:

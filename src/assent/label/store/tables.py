@@ -129,17 +129,17 @@ item = Table(
     Column("record", String(500), nullable=False),
     Column("kind", String(20), nullable=False),  # rank | demonstrate
     Column("mode", String(20), nullable=False, server_default="plain"),
-    Column("prompt", JSON, nullable=False),
-    Column("responses", JSON, nullable=False),  # as imported, with the policies' names; [] for a demonstration
     Column("source", Text, nullable=False, server_default=""),
     Column("licence", Text, nullable=False, server_default=""),
     Column("stratum", String(20), nullable=False),  # single | overlap | gold | practice | retest
     Column("chosen", String(20), nullable=False, server_default="all"),  # all | uniform | uncertain
     Column("propensity", Float, nullable=False, server_default="1"),  # the chance that it was chosen at all
-    Column("gold", JSON),  # the ranks that are known to be right
     Column("repeats", ForeignKey("item.id")),  # a retest repeats an item for one labeler
     Column("state", String(20), nullable=False, server_default="open"),  # open | parked | quarantined
     Column("skips", Integer, nullable=False, server_default="0"),
+    Column("gold", JSON),  # the ranks that are known to be right
+    Column("prompt", JSON, nullable=False),  # long columns stand last: SQLite reads past them to reach later ones
+    Column("responses", JSON, nullable=False),  # as imported, with the policies' names; [] for a demonstration
     UniqueConstraint("batch", "record", "stratum", name="item_batch_record"),
 )
 Index(
@@ -148,6 +148,7 @@ Index(
     sqlite_where=text("stratum = 'practice'"),
     postgresql_where=text("stratum = 'practice'"),
 )
+Index("item_batch", item.c.batch, item.c.state, item.c.stratum)
 Index("item_repeats", item.c.repeats)
 
 author = Table(
@@ -217,9 +218,9 @@ answer = Table(
     Column("state", String(20), nullable=False),  # accepted | surplus
     Column("schema", Integer, nullable=False),
     Column("guideline", String(50), nullable=False),
-    Column("document", JSON, nullable=False),
     Column("seconds", Float, nullable=False),
     Column("at", Float, nullable=False),
+    Column("document", JSON, nullable=False),
     UniqueConstraint("view", "revision", name="answer_view_revision"),
 )
 Index("answer_batch", answer.c.batch, answer.c.item)

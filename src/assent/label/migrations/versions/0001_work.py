@@ -157,17 +157,17 @@ def upgrade() -> None:
         sa.Column("record", sa.String(length=500), nullable=False),
         sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("mode", sa.String(length=20), server_default="plain", nullable=False),
-        sa.Column("prompt", sa.JSON(), nullable=False),
-        sa.Column("responses", sa.JSON(), nullable=False),
         sa.Column("source", sa.Text(), server_default="", nullable=False),
         sa.Column("licence", sa.Text(), server_default="", nullable=False),
         sa.Column("stratum", sa.String(length=20), nullable=False),
         sa.Column("chosen", sa.String(length=20), server_default="all", nullable=False),
         sa.Column("propensity", sa.Float(), server_default="1", nullable=False),
-        sa.Column("gold", sa.JSON(), nullable=True),
         sa.Column("repeats", sa.Integer(), nullable=True),
         sa.Column("state", sa.String(length=20), server_default="open", nullable=False),
         sa.Column("skips", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("prompt", sa.JSON(), nullable=False),
+        sa.Column("responses", sa.JSON(), nullable=False),
+        sa.Column("gold", sa.JSON(), nullable=True),
         sa.ForeignKeyConstraint(
             ["batch"],
             ["batch.id"],
@@ -187,6 +187,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("stratum = 'practice'"),
         postgresql_where=sa.text("stratum = 'practice'"),
     )
+    op.create_index("item_batch", "item", ["batch", "state", "stratum"], unique=False)
     op.create_index("item_repeats", "item", ["repeats"], unique=False)
     op.create_table(
         "author",
@@ -291,9 +292,9 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("schema", sa.Integer(), nullable=False),
         sa.Column("guideline", sa.String(length=50), nullable=False),
-        sa.Column("document", sa.JSON(), nullable=False),
         sa.Column("seconds", sa.Float(), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
+        sa.Column("document", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
             ["batch"],
             ["batch.id"],
@@ -373,6 +374,7 @@ def downgrade() -> None:
     op.drop_index("slot_batch", table_name="slot")
     op.drop_table("slot")
     op.drop_table("author")
+    op.drop_index("item_batch", table_name="item")
     op.drop_index("item_repeats", table_name="item")
     op.drop_index(
         "item_practice",

@@ -1,0 +1,49 @@
+"""Which items a lead should look at: where labelers disagree most, and known answers that most of them contradict."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from assent.label.book import Book, Judged
+from assent.label.store.tables import adjudication, item
+
+
+def queue(connection: Connection, number: int, book: Book, most: int = 50) -> list[dict[str, Any]]:
+    """Items on which labelers disagree most, and gold that most of them contradict, without those that were decided."""
+    rows = select(adjudication.c.item).join(item, item.c.id == adjudication.c.item).where(item.c.batch == number)
+    decided = set(connection.execute(rows).scalars())
+    of_item: dict[int, list[Judged]] = defaultdict(list)
+    for row in book.rows:
+        if row.stratum != "retest" and row.item not in decided:
+            of_item[row.item].append(row)
+    found = [one for rows in of_item.values() for one in _doubtful(rows)]
+    return sorted(found, key=lambda one: one["agreement"])[:most]
+
+
+def _doubtful(rows: Sequence[Judged]) -> list[dict[str, Any]]:
+    facts = {"item": rows[0].item, "record": rows[0].record, "labelers": len(rows)}
+    found: list[dict[str, Any]] = []
+    gold = rows[0].gold
+    if gold is not None and len(rows) >= 3:
+        share = sum(_same(gold, row.ranks) for row in rows) / len(rows)
+        if share < 0.5:
+            found.append({**facts, "why": "gold that most contradict", "agreement": share})
+    if gold is None and len(rows) >= 2:
+        pairs = [_same(a.ranks, b.ranks) for a, b in combinations(rows, 2)]
+        share = sum(pairs) / len(pairs)
+        if share < 0.5:
+            found.append({**facts, "why": "labelers disagree", "agreement": share})
+    return found
+
+
+def _same(one: Sequence[int], other: Sequence[int]) -> float:
+    """The share of pairs that two rankings put the same way, ties included."""
+    pairs = list(combinations(range(len(one)), 2))
+    return sum(_sign(one[a] - one[b]) == _sign(other[a] - other[b]) for a, b in pairs) / len(pairs)
+
+
+def _sign(value: int) -> int:
+    return (value > 0) - (value < 0)
