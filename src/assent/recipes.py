@@ -115,7 +115,7 @@ def sandbox() -> Recipe:
             policy=Optimiser(learning_rate=2e-4, epsilon=1e-5),
             value=Optimiser(learning_rate=3e-4, epsilon=1e-5),
             warmup_iterations=3,
-            kl_coef=0.03,
+            kl_coef=0.1,
             pretrain_coef=1.0,
             pretrain_ratio=1,
             average_decay=0.9,

@@ -23,6 +23,7 @@ from assent.sandbox import corpus, instructions
 from assent.train import ppo, reward, sft
 from assent.train.rollout import Models
 
+FIRST_BETA = 0.3  # of the first PPO, as a share of the last one's
 WATCHED = 256  # prompts for validation
 PIECE = 96  # tokens of a text in the mix; as much is regained as with pieces of 192, which cost twice the time
 
@@ -102,8 +103,10 @@ def unmixed(ring: Ring) -> ppo.PPOConfig:
 
 
 def first(ring: Ring) -> ppo.PPOConfig:
-    """The short PPO whose samples are ranked in the second round."""
-    return replace(unmixed(ring), episodes=ring.plan.first_episodes)
+    """The short PPO whose samples are ranked in the second round; less held back than the last, so that labelers see
+    what the reward model loves too much."""
+    config = unmixed(ring)
+    return replace(config, episodes=ring.plan.first_episodes, kl_coef=FIRST_BETA * config.kl_coef)
 
 
 @dataclass(frozen=True)
