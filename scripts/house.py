@@ -27,7 +27,7 @@ from assent.records import FLAGS
 
 PASSWORD = "nine calm otters row"
 SECRET = b"3f1c5a7e9b2d4860" * 2
-LABELERS = ("mira", "tomas", "aiko", "noor", "lena", "joao")
+LABELERS = ("mira", "tomas", "aiko", "noor", "lena", "joao", "sven", "ada")
 
 BREAD = "My sourdough never rises much and comes out dense. I feed the starter once a week. What am I doing wrong?"
 ANSWERS = [
@@ -101,12 +101,12 @@ def furnish(database: Database) -> None:
     for path in reading.SHIPPED.glob("*.md"):
         batches.add_guideline(database, path.stem, path.read_text(encoding="utf-8"), lead.id)
     draw = random.Random(7)
-    rows = [samples(n, ASKED[n % len(ASKED)], 4, draw) for n in range(24)]
+    rows = [samples(n, ASKED[n % len(ASKED)], 4, draw) for n in range(40)]
     gold = [ranking(f"gold-{n}", rows[n]) for n in range(4)]
     plan = Plan(shared=0.6, shared_overlap=4, gold=0.1, seed=3)
     put(database, "spring-rankings", [*rows, *gold], plan, lead.id)
     for name, one in people.items():
-        for _ in range(14 if name != "mira" else 9):
+        for _ in range(20 if name != "mira" else 9):
             work(database, one, draw)
     bread = samples(90, BREAD, 5, draw, ANSWERS)
     wishes = [{**prompt(100 + n, ASKED[n]), "kind": "prompt", "schema": 1} for n in range(6)]
@@ -154,9 +154,11 @@ def work(database: Database, one: accounts.Person, draw: random.Random) -> None:
     with database.read() as connection:
         task = screens.task(connection, worker(one), identity)
     if draw.random() < 0.05:
-        answers.skip(database, worker(one), identity, f"skip-{identity}", "unclear", "")
+        reason = draw.choice(["unclear", "unclear", "unqualified", "personal_data"])
+        answers.skip(database, worker(one), identity, f"skip-{identity}", reason, "")
         return
-    worth = {response["key"]: -len(response["text"]) / 6 + draw.gauss(0, 1.1) for response in task["responses"]}
+    spread = 4.0 if "bicycle" in str(task["prompt"]) else 1.1  # on one subject people do not agree
+    worth = {response["key"]: -len(response["text"]) / 6 + draw.gauss(0, spread) for response in task["responses"]}
     order = sorted(worth, key=worth.__getitem__, reverse=True)
     ranks = {key: place + 1 for place, key in enumerate(order)}
     if draw.random() < 0.3:

@@ -13,6 +13,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from assent.label import render
+from assent.label.pages import drawing
 
 STATIC = Path(__file__).parents[1] / "static"
 MENUS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -21,7 +22,6 @@ MENUS: dict[str, tuple[tuple[str, str], ...]] = {
         ("/lead", "Overview"),
         ("/lead/quality", "Quality"),
         ("/lead/adjudication", "Adjudication"),
-        ("/lead/batches/new", "New batch"),
         ("/tasks", "Tasks"),
         ("/guidelines", "Guidelines"),
     ),
@@ -32,7 +32,7 @@ MENUS: dict[str, tuple[tuple[str, str], ...]] = {
         ("/guidelines", "Guidelines"),
     ),
 }
-MENUS["researcher"] = tuple(one for one in MENUS["lead"] if one[0] not in ("/lead/batches/new", "/tasks"))
+MENUS["researcher"] = tuple(one for one in MENUS["lead"] if one[0] != "/tasks")
 
 
 def filled(template: str, here: str, person: Any, theme: str = "", **values: Any) -> str:
@@ -85,10 +85,11 @@ def _environment() -> Any:
         "words": words,
         "day": lambda at: datetime.fromtimestamp(at, UTC).strftime("%-d %B %Y"),
         "moment": lambda at: datetime.fromtimestamp(at, UTC).strftime("%-d %b %Y, %H:%M UTC"),
-        "percent": lambda share: f"{100 * share:.0f} %",
+        "percent": lambda share: f"{100 * share:.0f}\u00a0%",
     }
     environment.filters.update(filters)
-    environment.globals["static"] = static
+    drawn: dict[str, Any] = {name: getattr(drawing, name) for name in ("share_chart", "small_interval", "progress")}
+    environment.globals.update(drawn, static=static)
     return environment
 
 

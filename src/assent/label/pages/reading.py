@@ -5,10 +5,12 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from assent.label import render
 from assent.label.store import slots
 from assent.label.store.database import now
-from assent.label.store.slots import Worker
-from assent.label.store.tables import answer, batch, draft, guideline, item, view
+from assent.label.store.exporting import by_place
+from assent.label.store.slots import RefusedError, Worker
+from assent.label.store.tables import adjudication, answer, batch, draft, guideline, item, view
 
 SHIPPED = Path(__file__).parents[1] / "guidelines"
 DAY = 86_400.0
@@ -87,3 +89,77 @@ def guidelines(connection: Connection) -> list[tuple[str, str, float | None]]:
 def newest_guideline(connection: Connection) -> tuple[str, str, float | None]:
     """The guideline in force."""
     return guidelines(connection)[0]
+
+
+# -- for leads -----------------------------------------------------------------------------------------------
+
+
+def set_aside_count(connection: Connection) -> dict[str, int]:
+    """How many items are parked, and how many quarantined."""
+    rows = select(item.c.state, func.count()).where(item.c.state != "open").group_by(item.c.state)
+    return dict(connection.execute(rows).tuples().all())
+
+
+def set_aside(connection: Connection) -> list[dict[str, Any]]:
+    """Items that wait for a lead: parked ones with their prompts, quarantined ones without."""
+    rows = connection.execute(
+        select(item.c.id, item.c.state, item.c.prompt, item.c.skips, batch.c.name)
+        .join(batch, batch.c.id == item.c.batch)
+        .where(item.c.state != "open")
+        .order_by(item.c.id)
+    ).all()
+    reasons: dict[int, list[str]] = {}
+    told = select(view.c.item, view.c.reason).where(view.c.reason != "", view.c.item.in_([row.id for row in rows]))
+    for number, reason in connection.execute(told):
+        reasons.setdefault(number, []).append(reason.replace("_", " "))
+    return [
+        {
+            "item": row.id,
+            "state": row.state,
+            "batch": row.name,
+            "reasons": reasons.get(row.id, []),
+            "prompt": first(row.prompt) if row.state == "parked" else "Holds personal data; not shown here.",
+        }
+        for row in rows
+    ]
+
+
+def items(connection: Connection, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same rows with the beginning of each prompt and its batch."""
+    numbers = [one["item"] for one in found]
+    rows = connection.execute(
+        select(item.c.id, item.c.prompt, batch.c.name)
+        .join(batch, batch.c.id == item.c.batch)
+        .where(item.c.id.in_(numbers))
+    )
+    known = {row.id: {"prompt": first(row.prompt), "batch": row.name} for row in rows}
+    return [{**one, **known[one["item"]]} for one in found]
+
+
+def item_page(connection: Connection, number: int) -> dict[str, Any]:
+    """An item with all ranks and ratings it was given, labelers by number, responses in the order of the record."""
+    row = connection.execute(select(item).where(item.c.id == number, item.c.kind == "rank")).first()
+    if row is None or row.state == "quarantined":
+        raise RefusedError(404, f"there is no item {number} to look at")
+    answers = connection.execute(
+        select(answer.c.document, view.c.shown)
+        .join(view, view.c.id == answer.c.view)
+        .where(answer.c.item == number, answer.c.state == "accepted")
+        .order_by(answer.c.view, answer.c.revision)
+    ).all()
+    last = {row.shown[0][0]: row for row in answers}.values()  # later revisions of a view replace earlier ones
+    said = [
+        {
+            "ranks": by_place(one.shown, one.document["ranks"]),
+            "ratings": by_place(one.shown, {key: r["overall"] for key, r in one.document["ratings"].items()}),
+        }
+        for one in last
+    ]
+    verdicts = connection.execute(select(adjudication).where(adjudication.c.item == number).order_by(adjudication.c.at))
+    return {
+        "number": number,
+        "messages": [{**one, "html": render.html(one["content"])} for one in row.prompt["messages"]],
+        "responses": [{"text": one["text"], "html": render.html(one["text"])} for one in row.responses],
+        "said": said,
+        "verdicts": [{"decision": one.verdict["decision"], "note": one.note, "at": one.at} for one in verdicts],
+    }

@@ -1,0 +1,251 @@
+"""The lead's pages: where the work stands, whether to trust it, what needs a decision, what comes next."""
+
+import json
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+
+from assent.label import access, accounts, doubts, manage, schema
+from assent.label import quality as measured
+from assent.label.book import read
+from assent.label.pages import page, reading, see
+from assent.label.planning import Plan
+from assent.label.store import batches, exporting, importing
+from assent.label.store.database import Database
+from assent.label.store.importing import ImportRefusedError, Source
+from assent.label.store.slots import RefusedError
+
+router = APIRouter(prefix="/lead", include_in_schema=False)
+ACCESS = {
+    "GET /lead": access.READERS,
+    "GET /lead/batches/new": access.LEADS,
+    "POST /lead/batches/new": access.LEADS,
+    "GET /lead/batches/{name}": access.READERS,
+    "POST /lead/batches/{name}/freeze": access.LEADS,
+    "GET /lead/batches/{name}/quality": access.READERS,
+    "POST /lead/batches/{name}/repeat": access.LEADS,
+    "GET /lead/quality": access.READERS,
+    "GET /lead/adjudication": access.READERS,
+    "GET /lead/items/{number}": access.READERS,
+    "POST /lead/items/{number}/decision": access.LEADS,
+    "POST /lead/items/{number}/release": access.LEADS,
+    "POST /lead/invite": access.LEADS,
+    "POST /lead/guidelines": access.LEADS,
+    "GET /lead/guidelines": access.LEADS,
+}
+APART = 20  # doubtful items of a batch that are put up
+RULES = {
+    "strict": "Better, worse or tied: all three the same",
+    "drop": "Pairs that neither ties",
+    "half": "A tie against a preference counts half",
+}
+
+
+def _database(request: Request) -> Database:
+    return request.app.state.database
+
+
+@router.get("")
+def overview(request: Request) -> Response:
+    """All batches, and what waits for a decision."""
+    return _overview(request, "")
+
+
+def _overview(request: Request, invite: str) -> Response:
+    with _database(request).read() as connection:
+        rows = batches.status(connection)
+        waiting = reading.set_aside_count(connection)
+    return page(request, "lead.html.j2", batches=rows, waiting=waiting, invite=invite)
+
+
+@router.post("/invite")
+def invite(request: Request, team: Annotated[str, Form()] = "train") -> Response:
+    """An invitation for a labeler; its link is shown once."""
+    one = access.person(request)
+    token = _database(request).transact(lambda connection: accounts.make_invite(connection, "labeler", team, one.id))
+    return _overview(request, f"{str(request.base_url).rstrip('/')}/invite/{token}")
+
+
+@router.get("/batches/new")
+def new_batch(request: Request) -> Response:
+    """The form of a new batch."""
+    return _new_batch(request, {}, "")
+
+
+def _new_batch(request: Request, given: Mapping[str, Any], fault: str, status: int = 200) -> Response:
+    with _database(request).read() as connection:
+        versions = [version for version, _, _ in reading.guidelines(connection)]
+    return page(request, "lead_new.html.j2", status, given=given, fault=fault, versions=versions, plan=Plan())
+
+
+@router.post("/batches/new")
+async def make_batch(
+    request: Request,
+    name: Annotated[str, Form(max_length=100)],
+    guideline: Annotated[str, Form(max_length=50)],
+    files: Annotated[list[UploadFile], File()],
+    practice: Annotated[int, Form(ge=0, le=100)] = 0,
+) -> Response:
+    """Import files of records as a batch, all or nothing; what was wrong is told beside the form."""
+    form = dict(await request.form())
+    try:
+        plan = planned(form)
+        work = [one for file in files for one in importing.parse(file.file, PurePath(file.filename or "file").name)]
+        source = Source(work=tuple(work), practice=practice)
+        manage.put(request, name, source, plan, guideline, access.person(request).id)
+    except (RefusedError, ImportRefusedError, ValueError) as error:
+        return _new_batch(request, {key: str(value) for key, value in form.items()}, str(error), 422)
+    return see(f"/lead/batches/{name}")
+
+
+def planned(form: Mapping[str, Any]) -> Plan:
+    """The plan of a form: shares are given in per cent. Raises ValueError that names the field."""
+    values: dict[str, Any] = {"mode": str(form.get("mode", "plain"))}
+    for name in ("overlap", "shared_overlap", "limit", "seed"):
+        values[name] = int(str(form.get(name) or getattr(Plan(), name)))
+    for name in ("shared", "gold", "heldout", "uniform"):
+        values[name] = float(str(form.get(name) or 100 * getattr(Plan(), name))) / 100
+    return Plan.of(values)
+
+
+@router.get("/batches/{name}")
+def batch(request: Request, name: str) -> Response:
+    """One batch: how far, how much its labelers agree, what to take out of it."""
+    with _database(request).read() as connection:
+        one = batches.status(connection, name)[0]
+        book = read(connection, batches.found(connection, name).id)
+    return page(
+        request,
+        "lead_batch.html.j2",
+        batch=one,
+        plan=json.dumps(one["plan"], indent=1),
+        agreements=agreements(measured.agreement(book)),
+        files=("manifest.json", *exporting.FILES),
+    )
+
+
+def agreements(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Agreement by each rule, flat, for a chart; rules by which nothing counts are left out."""
+    return [
+        {
+            "name": RULES[rule],
+            "chance": one["chance"],
+            "pairs": one["pairs"],
+            **one["found"],
+            **one["found"]["interval"],
+        }
+        for rule, one in found.items()
+        if "unknown" not in one
+    ]
+
+
+@router.get("/batches/{name}/quality")
+def batch_quality(request: Request, name: str) -> Response:
+    """Every labeler of a batch, by name, never a list of the best; and how the batch holds together."""
+    with _database(request).read() as connection:
+        found = measured.overview(connection, name)
+        names = [one["name"] for one in batches.status(connection)]
+    heat = {(one["one"], one["other"]): one for one in _known(found["between"])}
+    return page(
+        request,
+        "lead_quality.html.j2",
+        found=found,
+        names=names,
+        heat=heat,
+        agreements=agreements(found["agreement"]),
+        words={one["name"]: one["text"] for one in schema.questions(schema.VERSION)["flags"]},
+    )
+
+
+def _known(found: Any) -> list[dict[str, Any]]:
+    return [] if "unknown" in found else found
+
+
+@router.post("/batches/{name}/repeat")
+def repeat(
+    request: Request, name: str, share: Annotated[float, Form()] = 2.5, days: Annotated[float, Form()] = 7
+) -> Response:
+    """Serve some rankings again to those who made them; share is in per cent."""
+    batches.repeat(_database(request), name, share / 100, days, access.person(request).id)
+    return see(f"/lead/batches/{name}")
+
+
+@router.post("/batches/{name}/freeze")
+def freeze(request: Request, name: str) -> Response:
+    """Close a batch for good."""
+    batches.freeze(_database(request), name, access.person(request).id)
+    return see(f"/lead/batches/{name}")
+
+
+@router.get("/quality")
+def quality(request: Request) -> Response:
+    """The quality of the newest batch that has answers."""
+    with _database(request).read() as connection:
+        rows = batches.status(connection)
+    answered = [one["name"] for one in rows if one["views"].get("accepted")]
+    return see(f"/lead/batches/{answered[-1]}/quality" if answered else "/lead")
+
+
+@router.get("/adjudication")
+def adjudication(request: Request) -> Response:
+    """What was set aside, and where labelers, or most of them and a key, are far apart."""
+    with _database(request).read() as connection:
+        names = [one["name"] for one in batches.status(connection) if one["state"] == "open"]
+        found: list[dict[str, Any]] = []
+        for name in names:
+            number = batches.found(connection, name).id
+            found += doubts.queue(connection, number, read(connection, number), APART)
+        apart = reading.items(connection, found)
+        aside = reading.set_aside(connection)
+    return page(request, "lead_adjudication.html.j2", aside=aside, apart=apart)
+
+
+@router.get("/items/{number}")
+def item(request: Request, number: int) -> Response:
+    """One item with what everybody said about it; no names of labelers or policies, so that only the texts count."""
+    with _database(request).read() as connection:
+        return page(request, "lead_item.html.j2", **reading.item_page(connection, number))
+
+
+@router.post("/items/{number}/decision")
+def decide(
+    request: Request,
+    number: int,
+    decision: Annotated[str, Form()],
+    note: Annotated[str, Form(max_length=10_000)] = "",
+) -> Response:
+    """Keep an item, or drop its answers from exports; the answers themselves stay as they are."""
+    batches.decide(_database(request), number, access.person(request).id, decision, note)
+    return see("/lead/adjudication")
+
+
+@router.post("/items/{number}/release")
+def release(request: Request, number: int) -> Response:
+    """Give a parked item back to the queue."""
+    batches.release(_database(request), number, access.person(request).id)
+    return see("/lead/adjudication")
+
+
+@router.get("/guidelines")
+def write_guideline(request: Request) -> Response:
+    """The form of a new version, from the one in force."""
+    with _database(request).read() as connection:
+        version, text, _ = reading.newest_guideline(connection)
+    return page(request, "lead_guideline.html.j2", before=version, text=text, version="", fault="")
+
+
+@router.post("/guidelines")
+def add_guideline(
+    request: Request,
+    version: Annotated[str, Form(pattern=r"^[\w.-]{1,50}$")],
+    text: Annotated[str, Form(min_length=1, max_length=200_000)],
+) -> Response:
+    """Add a version; those that were in use stay as they are."""
+    try:
+        batches.add_guideline(_database(request), version, text.replace("\r\n", "\n"), access.person(request).id)
+    except RefusedError as error:
+        told = error.sentence
+        return page(request, "lead_guideline.html.j2", 409, before="", text=text, version=version, fault=told)
+    return see(f"/guidelines/{version}")
