@@ -233,6 +233,28 @@ def test_two_islands_are_not_comparable() -> None:
     assert "{A, B} and {C, D}" in bradley_terry(games(island)).caution
 
 
+def test_ties_link_both_ways() -> None:
+    """b never beats a, but both tie with c; how much a tie means is known from c and d."""
+    tied = [(("a", "c"), (1, 1))] * 5 + [(("b", "c"), (1, 1))] * 5 + [(("c", "d"), (1, 1))] * 3
+    won = [(("a", "b"), (1, 2))] * 6 + [(("c", "d"), (1, 2)), (("d", "c"), (1, 2))] * 3
+    found = davidson_luce([Comparison(*one, f"p{n}", f"l{n % 3}") for n, one in enumerate(tied + won)])
+    assert found.caution == ""
+    assert next(iter(found.strengths)) == "a"
+    assert list(found.strengths)[-1] == "b"
+    unknown = davidson_luce([Comparison(*one, "p", "l") for one in tied[:10] + won[:6]])
+    assert "no maximum" in unknown.caution  # ties may then be as likely as anybody likes
+
+
+def test_a_parameter_without_a_maximum_is_not_taken_for_a_large_one() -> None:
+    """The first shown always wins, whoever it is: policies are linked, and the effect of the place is infinite."""
+    shown = [((0, 1), (1, 2)), ((1, 0), (2, 1))] * 20
+    rows = [Comparison(("a", "b"), ranks, f"p{n}", f"l{n % 3}", places) for n, (places, ranks) in enumerate(shown)]
+    found = davidson_luce_with_position(rows)
+    assert "no maximum" in found.caution
+    assert found.position is not None
+    assert math.isnan(found.position.this_team.low)
+
+
 def test_ties_alone_say_nothing_about_their_own_rate() -> None:
     found = davidson_luce([Comparison(("a", "b"), (1, 1), f"p{n}", "l") for n in range(5)])
     assert "not comparable" in found.caution

@@ -3,7 +3,15 @@
 Numpy and scipy only. The names that most callers need are here; the rest is in the files, by subject.
 """
 
-from assent.statistics.intervals import Interval, bootstrap_interval, wilson_interval
+from assent.statistics.clusters import (
+    Clustered,
+    Judgements,
+    clustered_mean,
+    clustered_share,
+    judgements,
+    paired_difference,
+)
+from assent.statistics.intervals import Interval, bootstrap_interval, jeffreys_interval, wilson_interval
 from assent.statistics.labelers import agreement
 from assent.statistics.pairs import (
     Bin,
@@ -18,13 +26,20 @@ from assent.statistics.pairs import (
 __all__ = [
     "Bin",
     "Calibration",
+    "Clustered",
     "Interval",
+    "Judgements",
     "Pairs",
     "agreement",
     "bootstrap_interval",
     "calibration",
+    "clustered_mean",
+    "clustered_share",
+    "jeffreys_interval",
+    "judgements",
     "length_correlation",
     "ordered_pairs",
     "pair_accuracy",
+    "paired_difference",
     "wilson_interval",
 ]
