@@ -1,9 +1,12 @@
 """Databases, people and items for the tests of the labeling app."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +25,7 @@ POSTGRESQL = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib
 class Server:
     """A PostgreSQL server of our own in a temporary directory, reached by a socket."""
 
-    def __init__(self, synchronous_commit: str = "on") -> None:
+    def __init__(self, **more: str) -> None:
         where = shutil.which("initdb")
         found = POSTGRESQL[-1] if POSTGRESQL else (Path(where).resolve().parent if where else None)
         if found is None:
@@ -36,9 +39,9 @@ class Server:
         options = {
             "listen_addresses": "''",
             "unix_socket_directories": f"'{self.root}'",
-            "synchronous_commit": synchronous_commit,
             "shared_buffers": "'32MB'",
             "max_connections": "120",
+            **more,
         }
         text = "".join(f"{name} = {value}\n" for name, value in options.items())
         script = f"cat >> {self.data}/postgresql.conf <<'END'\n{text}END"
@@ -60,6 +63,29 @@ class Server:
 
     def stop(self, mode: str = "immediate") -> None:
         self._run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop")
+
+    def kill(self) -> int:
+        """SIGKILL to every process of the server, as when the machine's power fails; how many there were."""
+        first = int((self.data / "postmaster.pid").read_text().split()[0])
+        found = [first]
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                if int(path.read_text().rpartition(")")[2].split()[1]) == first:
+                    found.append(int(path.parent.name))
+        for one in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        return len(found)
+
+    def start_again(self) -> None:
+        """Start after a kill; the first tries may find what the dead one has left."""
+        for attempt in range(20):
+            try:
+                return self.start()
+            except RuntimeError:
+                if attempt == 19:
+                    raise
+                time.sleep(0.5)
 
     def fresh(self) -> str:
         """The URL of a new empty database."""
