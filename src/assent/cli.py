@@ -41,6 +41,8 @@ VERBS = {
     "select": Verb("use", "Select", "choose among models by reward-model score"),
     "sample": Verb("use", "Sample", "answer prompts; the answers are records, ready to be ranked"),
     "chat": Verb("use", "Chat", "talk to a model in the terminal"),
+    "evaluate": Verb("evaluate", "Evaluate", "models on public tasks and probes, beside the paper's numbers"),
+    "label": Verb("label", "Label", "the app in which people write demonstrations, rate and rank"),
     "report": Verb("files", "Report", "one self-contained page about some runs"),
 }
 

@@ -75,3 +75,71 @@ def test_what_is_called_alike_must_overlap() -> None:
     found["rude_openings"]["ppo_ptx"] = [0.1, 0.2, 0.3]
     rows = verdicts(found)
     assert rows["Unasked, it goes on with rude beginnings about as rudely as the base"] == "does not hold"
+
+
+def experiments() -> dict[str, Any]:
+    """One in which every claim of the experiments holds."""
+    path = [{"step": n, "kl": kl, "reward": n / 4, "gold": gold} for n, (kl, gold) in enumerate(PATH)]
+    rows = [
+        {"policy": "ppo", "beta": 0.1, "kl": 2.5, "corpus_loss": [1.19, 1.2, 1.21], "win_rate": [0.6, 0.63, 0.66]},
+        {"policy": "ppo_ptx", "beta": 0.1, "kl": 2.2, "corpus_loss": [1.01, 1.02, 1.03], "win_rate": [0.6, 0.63, 0.66]},
+        {"policy": "beta_3.0", "beta": 3.0, "kl": 0.2, "corpus_loss": [1.0, 1.01, 1.02], "win_rate": [0.5, 0.53, 0.56]},
+    ]
+    return summary() | {
+        "ptx_over": {name: [0.55, 0.58, 0.61] for name in ("large", "large_prompted", "template")},
+        "template": [0.26, 0.29, 0.32],
+        "large_corpus_loss": [0.95, 0.96, 0.97],
+        "sweep": [row | {"gold_best_of_prompts": [0.5, 0.6, 0.7]} for row in rows],
+        "overoptimisation": {"path": path, "fit": {"a": 1.0, "b": 0.6, "b_interval": {"low": 0.5}, "peak_kl": 4.0}},
+        "best_of": [{"n": n, "kl": n / 2, "proxy": 0.1 * n, "gold": [0.1, 0.2, 0.3]} for n in (1, 2, 4, 8)],
+        "crossvalidation": {
+            "own": {"accuracy": 0.724, "standard_error": 0.004},
+            "held_out": {"accuracy": 0.71, "standard_error": 0.009},
+        },
+    }
+
+
+PATH = ((0.0, 0.0), (1.0, 0.6), (4.0, 0.9), (16.0, 0.4))
+
+
+def judged(found: dict[str, Any]) -> dict[str, str]:
+    return {row["claim"]: row["holds"] for row in claims.table(found, claims.EXPERIMENTS)}
+
+
+def test_every_claim_of_the_experiments_can_hold() -> None:
+    assert {*judged(experiments()).values()} == {"holds", ""}
+
+
+def test_every_claim_of_the_experiments_can_fail() -> None:
+    found = experiments()
+    found["ptx_over"] = {name: [0.49, 0.51, 0.53] for name in found["ptx_over"]}
+    found["template"] = [0.45, 0.48, 0.51]
+    found["large_corpus_loss"] = [0.96, 0.97, 0.98]
+    found["corpus_loss"]["base"] = [0.97, 1.0, 1.03]
+    found["sweep"][2]["win_rate"] = [0.59, 0.62, 0.65]  # as far as the mix in both: the mix is not needed
+    found["overoptimisation"]["fit"]["peak_kl"] = 20.0  # further away than anything that was measured
+    found["crossvalidation"]["held_out"]["accuracy"] = 0.6
+    assert {*judged(found).values()} == {"does not hold", ""}
+
+
+def test_nothing_is_said_about_a_policy_that_has_not_moved() -> None:
+    found = experiments()
+    found["overoptimisation"]["fit"] = {}
+    (row,) = (row for row in claims.table(found, claims.EXPERIMENTS) if "turns" in row["claim"])
+    assert (row["here"], row["holds"]) == ("the policy has hardly moved", "")
+
+
+def test_best_of_n_stands_beside_the_policy_at_its_kl() -> None:
+    (row,) = (row for row in claims.table(experiments(), claims.EXPERIMENTS) if row["claim"].startswith("Best of n"))
+    assert row["here"].startswith("KL 2.5: ppo 0.60, best of 4 0.20; KL 2.2: ppo_ptx 0.60, best of 4 0.20")
+
+
+def test_several_seeds_are_counted() -> None:
+    bad = experiments()
+    bad["template"] = [0.45, 0.48, 0.51]
+    rows = claims.across({seed: claims.table(one, claims.EXPERIMENTS) for seed, one in ((3, experiments()), (5, bad))})
+    held = {row["claim"]: row["holds"] for row in rows}
+    assert held["A model tuned on templates (FLAN, T0) is behind SFT"] == "holds in 1 of 2"
+    assert [*rows[0]] == ["claim", "paper", "seed 3", "seed 5", "holds"]
+    assert claims.markdown(rows).splitlines()[0] == "| claim | paper | seed 3 | seed 5 | holds |"
+    assert len(claims.markdown(rows).splitlines()) == 2 + len(rows)

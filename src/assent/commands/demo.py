@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from assent import recipes, records
-from assent.demo.claims import across
+from assent.demo.claims import across, markdown
 from assent.demo.evaluation import results
 from assent.demo.experiments import EXPERIMENTS, LARGER
 from assent.demo.perform import perform
@@ -138,8 +138,9 @@ class Claims:
             report.report([ring.at(name) for name in ("gathered", *SHOWN, "overoptimised")], ring.at("report.html"))
         rows = across(tables)
         (self.run / "claims.json").write_text(json.dumps(rows, indent=1) + "\n")
+        (self.run / "claims.md").write_text(markdown(rows))
         Console(width=None if sys.stdout.isatty() else 200).print(claims_table(rows))
-        print(f"\n{self.run / 'claims.json'}; a report of each seed in {self.run}/seed-N/report.html")
+        print(f"\n{self.run}/claims.json and claims.md; a report of each seed in seed-N/report.html")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,13 @@ def across(tables: Mapping[int, Sequence[Mapping[str, Any]]]) -> list[dict[str, 
     return rows
 
 
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A table for a document."""
+    names = list(rows[0])
+    lines = [names, ["---"] * len(names), *([str(row[name]) for name in names] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 VERDICTS = {True: "holds", False: "does not hold", None: ""}
 
 
