@@ -144,6 +144,10 @@ def _of_task(
     found: list[Result] = []
     said: list[records.Samples] = []
     for sheet in sheets(task, items, pool, settings):
+        if not sheet.items:
+            reason = f"{sheet.kind.name}: all {len(items)} items are taken as examples; give more rows or fewer --shots"
+            gaps.append(Gap(task.name, model.name, reason))
+            continue
         note(f"{model.name}: {task.title}, {sheet.kind.name}, {len(sheet.items)} items")
         try:
             outcomes = answered(sheet, model, cache, settings.prompting, lambda _: None)

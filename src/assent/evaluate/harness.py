@@ -6,6 +6,7 @@
 lm-eval is not a dependency; it is imported where it is used.
 """
 
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -75,11 +76,11 @@ def generate_until(model: LanguageModel, asked: Sequence[tuple[str, dict[str, An
 def harness(model: LanguageModel) -> Any:
     """The model as an instance of lm-eval's `LM`. Raises ValueError when lm-eval is not installed."""
     try:
-        from lm_eval.api.model import LM  # pyright: ignore[reportMissingImports]
+        base: Any = importlib.import_module("lm_eval.api.model").LM
     except ImportError:
         raise ValueError("lm-eval is not installed; `pip install lm-eval` brings it") from None
 
-    class Harness(LM):
+    class Harness(base):
         """The three requests of lm-eval, answered by the engine."""
 
         def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
