@@ -137,10 +137,11 @@ class Claims:
             tables[seed] = results(ring.at("gathered"))["claims"]
             report.report([ring.at(name) for name in ("gathered", *SHOWN, "overoptimised")], ring.at("report.html"))
         rows = across(tables)
-        (self.run / "claims.json").write_text(json.dumps(rows, indent=1) + "\n")
-        (self.run / "claims.md").write_text(markdown(rows))
+        kept = self.run / "claims.json"
+        kept.write_text(json.dumps(rows, indent=1) + "\n")
+        kept.with_suffix(".md").write_text(markdown(rows))
         Console(width=None if sys.stdout.isatty() else 200).print(claims_table(rows))
-        print(f"\n{self.run}/claims.json and claims.md; a report of each seed in seed-N/report.html")
+        print(f"\n{kept}, beside it the same for a document; a report of each seed in seed-N/report.html")
 
 
 @dataclass(frozen=True, kw_only=True)
