@@ -18,7 +18,7 @@ test: setup            ## all tests
 	$(BIN)/pytest -n 2 --dist worksteal
 
 fast: setup            ## the laws: what to run after every edit
-	$(BIN)/pytest tests/laws
+	$(BIN)/pytest tests/laws -m "not slow"
 
 check: setup           ## format, lint, strict types, import contract, docs tests
 	$(BIN)/ruff format --check .

@@ -161,6 +161,7 @@ def test_pairing_takes_cells_that_have_both_and_averages_their_judgements() -> N
         paired_difference(ours, judgements([1], ["p"], ["b"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("labelers", "spread"), [(40, 0.0), (40, 0.3), (40, 0.5), (10, 0.3)])
 def test_coverage_of_the_two_way_interval(labelers: int, spread: float) -> None:
     """300 prompts, 3 votes each: 93 to 98 % of the 95 % intervals hold the truth, and those by prompt alone fewer."""

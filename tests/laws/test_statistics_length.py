@@ -7,6 +7,8 @@ from scipy import optimize, special
 from assent.statistics.clusters import clustered_mean, judgements
 from assent.statistics.length import Contests, _difficulty, length_controlled
 
+pytestmark = pytest.mark.slow
+
 
 def world(
     seed: int, better: float, taste: float, prompts: int = 150, longer: float = 60.0

@@ -74,6 +74,7 @@ def null_policies(generator: np.random.Generator, count: int) -> dict[str, Judge
     return {f"m{n}": judgements(generator.random(400) < 0.5, prompt, labeler) for n in range(count)}
 
 
+@pytest.mark.slow
 def test_bands_hold_for_all_policies_together() -> None:
     """Six policies at 1/2: single intervals miss one of them often, bands seldom."""
     generator, together, single = np.random.default_rng(2), 0, 0

@@ -182,6 +182,7 @@ def test_rao_kupper_is_the_maximum_of_its_definition() -> None:
 # -- intervals -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_intervals_cover_and_know_clusters() -> None:
     """Labelers whose taste differs: two-way intervals of a difference hold the truth, those of this team less."""
     generator, covered = np.random.default_rng(5), np.zeros(2)
