@@ -30,6 +30,14 @@ def chromium() -> Iterator[Any]:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=SWITCHES)
+        fresh = browser.new_context
+
+        def patient(**options: Any) -> Any:
+            context = fresh(**options)
+            context.set_default_timeout(120_000)  # a busy machine is no fault of the pages
+            return context
+
+        browser.new_context = patient
         yield browser
         browser.close()
 

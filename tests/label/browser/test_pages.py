@@ -1,4 +1,4 @@
-"""The whole app in a browser: every page is accessible, a labeler comes in and works, nothing hostile or secret shows."""
+"""The whole app in a browser: pages are accessible, a labeler comes in and works, nothing hostile or secret shows."""
 
 import json
 from collections.abc import Iterator
@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripts import house as furnished
+from scripts.house import PASSWORD, House
 
 from assent.label import accounts
 from assent.label.store import batches, exporting
-from scripts import house as furnished
-from scripts.house import PASSWORD, House
 from tests.label.browser.conftest import watched
 from tests.label.browser.hands import press
 
@@ -230,7 +230,9 @@ def test_a_lead_imports_plans_and_freezes(chromium: Any, house: House, tmp_path:
     page.get_by_role("button", name="Import and open").click()
     assert "line 1" in page.get_by_role("alert").inner_text()
     good = tmp_path / "good.jsonl"
-    good.write_text("".join(json.dumps(furnished.prompt(n, f"Say {n}.") | {"kind": "prompt", "schema": 1}) + "\n" for n in range(3)))
+    good.write_text(
+        "".join(json.dumps(furnished.prompt(n, f"Say {n}.") | {"kind": "prompt", "schema": 1}) + "\n" for n in range(3))
+    )
     page.get_by_label("Files of records").set_input_files(good)
     page.get_by_label("Shared items, %").fill("0")
     page.get_by_role("button", name="Import and open").click()

@@ -47,7 +47,7 @@ def _interval(
 
 def small_interval(estimate: float, low: float | None, high: float | None, shrunk: float) -> Markup:
     """One share with its interval, small enough for a cell; the dot is the shrunken value."""
-    width = 150
+    width = 116
     parts = [
         f'<svg class="spark" viewBox="0 0 {width} 20" width="{width}" height="20" aria-hidden="true">',
         f'<line class="tick" x1="6" y1="10" x2="{width - 6}" y2="10"/>',
