@@ -11,15 +11,71 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, exists, func, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Float,
+    Integer,
+    Select,
+    String,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from assent.label import schema
 from assent.label.store.database import Database, now
 from assent.label.store.tables import author, batch, draft, item, person, slot, view
 
 OPEN = literal_column("'open'")  # spelled out: only then do both databases use the index of open slots
+
+# The statements of a claim, built once: building them anew would cost more than running them.
+_me, _team = bindparam("me", type_=Integer), bindparam("my_team", type_=String)
+_lease = bindparam("my_lease", type_=Float)
 _slot = slot.alias("free")
 _other = slot.alias("other")
+_OPEN_BATCHES = select(batch.c.id).where(  # made by somebody else: nobody works on what they themselves put in
+    batch.c.state == "open", or_(batch.c.author.is_(None), batch.c.author != _me)
+)
+_FREE = select(_slot.c.id).where(
+    _slot.c.state == OPEN,
+    or_(_slot.c.labeler.is_(None), _slot.c.expires < now()),
+    or_(_slot.c.team == "any", _slot.c.team == _team),
+    or_(_slot.c.reserved.is_(None), _slot.c.reserved == _me),
+    _slot.c.after <= now(),
+    _slot.c.batch.in_(_OPEN_BATCHES),
+    ~exists().where(_other.c.item == _slot.c.item, _other.c.labeler == _me),
+    ~exists().where(view.c.item == _slot.c.item, view.c.labeler == _me, view.c.state != "open"),
+    ~exists().where(author.c.item == _slot.c.item, author.c.person == _me),
+)
+_LEFT = select(func.count()).select_from(_FREE.limit(200).subquery())
+
+
+def _taking(free: Select[tuple[int]]) -> Any:
+    """Put a labeler on the first free slot that nobody else is just being put on."""
+    first = free.order_by(_slot.c.priority, _slot.c.id).limit(1).with_for_update(skip_locked=True, of=_slot)
+    values = {"labeler": _me, "expires": now() + _lease, "attempt": slot.c.attempt + 1}
+    taken = update(slot).where(slot.c.id == first.scalar_subquery())
+    return taken.values(**values, state=bindparam("to_state")).returning(slot.c.item, slot.c.batch)
+
+
+_TAKE = _taking(_FREE)
+_TAKE_OF = _taking(_FREE.where(_slot.c.item == bindparam("only_item", type_=Integer)))
+_HELD = (
+    update(slot)
+    .where(slot.c.labeler == _me, slot.c.state == OPEN, slot.c.batch.in_(_OPEN_BATCHES))
+    .values(expires=now() + _lease)
+    .returning(slot.c.item, slot.c.batch)
+)
+_LEAVE = (  # a slot of a batch that is closed must not keep its labeler from other work
+    update(slot)
+    .where(slot.c.labeler == _me, slot.c.state == OPEN, slot.c.batch.not_in(_OPEN_BATCHES))
+    .values(labeler=None, expires=0)
+)
 
 
 class RefusedError(Exception):
@@ -50,70 +106,36 @@ def claim(database: Database, worker: Worker) -> tuple[str | None, int]:
 
 
 def _claim(connection: Connection, worker: Worker) -> str | None:
-    held = connection.execute(
-        update(slot)
-        .where(slot.c.labeler == worker.id, slot.c.state == OPEN, slot.c.batch.in_(_open_batches(worker)))
-        .values(expires=now() + worker.lease)
-        .returning(slot.c.item, slot.c.batch)
-    ).first()
+    held = connection.execute(_HELD, _parameters(worker)).first()
     if held is not None:
         return _view(connection, worker, held.item, held.batch)
     practice = _practice(connection, worker)
     if practice is not None:
         return practice
-    _leave(connection, worker)
+    connection.execute(_LEAVE, _parameters(worker))
     taken = take(connection, worker)
     return None if taken is None else _view(connection, worker, taken[0], taken[1])
-
-
-def _leave(connection: Connection, worker: Worker) -> None:
-    """Give up a slot of a batch that is closed, so that it does not keep its labeler from other work."""
-    connection.execute(
-        update(slot)
-        .where(slot.c.labeler == worker.id, slot.c.state == OPEN, slot.c.batch.not_in(_open_batches(worker)))
-        .values(labeler=None, expires=0)
-    )
 
 
 def take(
     connection: Connection, worker: Worker, only_item: int | None = None, state: str = "open"
 ) -> tuple[int, int] | None:
     """Put a labeler on a free slot with one statement: (item, batch), or None."""
-    free = _free(worker) if only_item is None else _free(worker).where(_slot.c.item == only_item)
-    first = free.order_by(_slot.c.priority, _slot.c.id).limit(1).with_for_update(skip_locked=True, of=_slot)
-    values = {"labeler": worker.id, "expires": now() + worker.lease, "attempt": slot.c.attempt + 1, "state": state}
-    row = connection.execute(
-        update(slot).where(slot.c.id == first.scalar_subquery()).values(**values).returning(slot.c.item, slot.c.batch)
-    ).first()
+    parameters = {**_parameters(worker), "to_state": state}
+    if only_item is None:
+        row = connection.execute(_TAKE, parameters).first()
+    else:
+        row = connection.execute(_TAKE_OF, {**parameters, "only_item": only_item}).first()
     return None if row is None else (row.item, row.batch)
 
 
-def _free(worker: Worker) -> Select[tuple[int]]:
-    """The numbers of the slots that a labeler may be put on."""
-    one = _slot.c
-    return select(one.id).where(
-        one.state == OPEN,
-        or_(one.labeler.is_(None), one.expires < now()),
-        one.team.in_(("any", worker.team)),
-        or_(one.reserved.is_(None), one.reserved == worker.id),
-        one.after <= now(),
-        one.batch.in_(_open_batches(worker)),
-        ~exists().where(_other.c.item == one.item, _other.c.labeler == worker.id),
-        ~exists().where(view.c.item == one.item, view.c.labeler == worker.id, view.c.state != "open"),
-        ~exists().where(author.c.item == one.item, author.c.person == worker.id),
-    )
+def left(connection: Connection, worker: Worker) -> int:
+    """How many slots a labeler could still be put on; counted up to 200."""
+    return connection.execute(_LEFT, _parameters(worker)).scalar_one()
 
 
-def _open_batches(worker: Worker) -> Select[tuple[int]]:
-    """Batches that are open, and not made by the labeler: nobody works on what they themselves put in."""
-    made = or_(batch.c.author.is_(None), batch.c.author != worker.id)
-    return select(batch.c.id).where(batch.c.state == "open", made)
-
-
-def left(connection: Connection, worker: Worker, most: int = 200) -> int:
-    """How many slots a labeler could still be put on; counted up to `most`."""
-    some = _free(worker).limit(most).subquery()
-    return connection.execute(select(func.count()).select_from(some)).scalar_one()
+def _parameters(worker: Worker) -> dict[str, Any]:
+    return {"me": worker.id, "my_team": worker.team, "my_lease": worker.lease}
 
 
 def _practice(connection: Connection, worker: Worker) -> str | None:
