@@ -25,7 +25,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,16 @@ from assent.label.store.database import Database
 from assent.label.store.migrate import migrate
 
 PROGRAM = "import sys, tyro; from assent.commands.label import Label; tyro.cli(Label, args=sys.argv[1:]).start()"
-LABELERS = 40
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything: labelers at once, items of the first batch, seconds of pace, kills."""
+
+    labelers: int
+    items: int
+    seconds: float
+    kills: int
 
 
 @dataclass
@@ -179,10 +188,10 @@ class Labeler:
 class Site:
     """A database with signed-in people, and its server."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, labelers: int) -> None:
         self.database = Database(url)
         migrate(self.database)
-        numbers = kit.people(self.database, LABELERS)
+        numbers = kit.people(self.database, labelers)
         with self.database.write() as connection:
             people = [accounts.Person(number, "", "", "labeler", "train") for number in numbers]
             self.cookies = [accounts.start_session(connection, one) for one in people]
@@ -248,14 +257,12 @@ def p95(values: list[float]) -> float:
     return round(sorted(values)[int(0.95 * (len(values) - 1))], 1) if values else float("nan")
 
 
-def measure(
-    name: str, url: str, folder: Path, items: int, seconds: float, kills: int, postgresql: kit.Server | None
-) -> dict[str, Any]:
+def measure(name: str, url: str, folder: Path, size: Size, postgresql: kit.Server | None) -> dict[str, Any]:
     """All phases on one database."""
-    site, found, errors = Site(url, folder), Counter(), Counter()
+    site, found, errors = Site(url, folder, size.labelers), Counter(), Counter()
     requests = 0
     for overlap in (1, 3, 5):
-        made = items // overlap
+        made = size.items // overlap
         kit.batch(site.database, kit.items(made, overlap), f"overlap-{overlap}")
         tally = site.run(2, walks=0.1, twice=0.2)
         found.update(site.counts(overlap))
@@ -266,7 +273,7 @@ def measure(
             flush=True,
         )
     kit.batch(site.database, kit.items(4000, 1), "pace")
-    paced = site.run(1, pause=3.0, seconds=seconds)
+    paced = site.run(1, pause=3.0, seconds=size.seconds)
     errors.update(paced.errors)
     print(
         f"  {name}: pace, {paced.requests} requests, p95 {p95(paced.milliseconds)} ms claim and submit, {p95(paced.drafts)} ms a draft",
@@ -276,7 +283,7 @@ def measure(
 
     def faults() -> None:
         nonlocal killed
-        for n in range(kills):
+        for n in range(size.kills):
             time.sleep(1.5)
             if postgresql is not None and n % 2:
                 postgresql.kill()
@@ -308,12 +315,12 @@ def measure(
     }
 
 
-def teeth(folder: Path) -> int:
+def teeth(folder: Path, size: Size) -> int:
     """What PostgreSQL loses without synchronous_commit when it is killed."""
     server = kit.Server(
         synchronous_commit="off", wal_writer_delay="10s", wal_writer_flush_after="0", checkpoint_timeout="30min"
     )
-    site = Site(server.fresh(), folder)
+    site = Site(server.fresh(), folder, size.labelers)
     kit.batch(site.database, kit.items(4000, 1), "teeth")
 
     def faults() -> None:
@@ -331,10 +338,13 @@ def teeth(folder: Path) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--long", action="store_true", help="300 items, two minutes of pace, ten kills")
+    parser.add_argument("--labelers", type=int, default=40)
+    parser.add_argument("--items", type=int, default=0, help="another number of items")
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
     parser.add_argument("--output", type=Path, default=Path("runs/label-load.json"))
     chosen = parser.parse_args()
-    items, seconds, kills = (300, 120.0, 10) if chosen.long else (90, 20.0, 4)
+    size = Size(chosen.labelers, *((300, 120.0, 10) if chosen.long else (90, 20.0, 4)))
+    size = replace(size, items=chosen.items or size.items)
     report: dict[str, Any] = {}
     folder = Path(tempfile.mkdtemp(prefix="label-load-"))
     try:
@@ -342,11 +352,11 @@ def main() -> int:
             server = kit.Server() if name == "postgresql" else None
             (folder / name).mkdir()
             url = server.fresh() if server is not None else f"sqlite:///{folder}/{name}/label.db"
-            report[name] = measure(name, url, folder / name, items, seconds, kills, server)
+            report[name] = measure(name, url, folder / name, size, server)
             if server is not None:
                 server.remove()
                 (folder / "teeth").mkdir()
-                report[name]["lost_without_synchronous_commit"] = teeth(folder / "teeth")
+                report[name]["lost_without_synchronous_commit"] = teeth(folder / "teeth", size)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     chosen.output.parent.mkdir(parents=True, exist_ok=True)

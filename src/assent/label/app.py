@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from assent.label import access, api, manage, signing, work
+from assent.label import access, api, manage, signing, staffing, work
 from assent.label.guard import Guard, TooLargeError
 from assent.label.settings import Settings
 from assent.label.store.database import BusyError, Database, FullError, StoreError
@@ -44,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.database = database
     table: dict[str, frozenset[str]] = {}
-    for module in (signing, work, manage, api, *_pages()):
+    for module in (signing, work, manage, staffing, api, *_pages()):
         app.include_router(module.router)
         table |= module.ACCESS
     access.complete(app, table)

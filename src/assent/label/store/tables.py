@@ -254,7 +254,9 @@ survey = Table(
     "survey",  # voluntary and unlinkable: no person, no time, no order of arrival
     metadata,
     Column("id", String(32), primary_key=True),
+    Column("cohort", Integer, nullable=False),  # five answers each; told when whole
     Column("answers", JSON, nullable=False),
+    sqlite_with_rowid=False,  # rows lie in the order of their random numbers, not of arrival
 )
 
 adjudication = Table(

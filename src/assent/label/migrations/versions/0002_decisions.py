@@ -14,8 +14,10 @@ def upgrade() -> None:
     op.create_table(
         "survey",
         sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("cohort", sa.Integer(), nullable=False),
         sa.Column("answers", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "screening",

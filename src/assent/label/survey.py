@@ -1,0 +1,70 @@
+"""Who labels: a voluntary survey that cannot be linked to anybody (paper, appendix B.3).
+
+An answer is stored under a random number without person, time or order of arrival. Answers join groups of five as they
+come; only whole groups are counted, so that two looks never differ by one person. Counts below five are not told, nor
+is the one count from which the missing one could be worked out.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from assent.label.store.slots import RefusedError
+from assent.label.store.tables import survey
+
+FEWEST = 5
+UNSAID = "I would rather not say"
+QUESTIONS: dict[str, tuple[str, tuple[str, ...]]] = {  # closed questions only: free words would tell who wrote them
+    "gender": ("What gender do you identify as?", ("Male", "Female", "Nonbinary or other", UNSAID)),
+    "age": ("What is your age?", ("18-24", "25-34", "35-44", "45-54", "55-64", "65 or more", UNSAID)),
+    "education": (
+        "What is your highest attained level of education?",
+        ("Less than a high school degree", "High school degree", "Undergraduate degree", "Master's degree",
+         "Doctorate degree", UNSAID),
+    ),
+    "language": ("Is the language of the tasks your first language?", ("Yes", "No", UNSAID)),
+    "pay": ("I think my pay is fair.", ("Agree", "Neither", "Disagree", UNSAID)),
+    "liking": ("I like this kind of work.", ("Agree", "Neither", "Disagree", UNSAID)),
+}  # fmt: skip
+
+
+def add(connection: Connection, answers: Mapping[str, str]) -> None:
+    """Keep the answers of somebody; questions may be left out. Raises RefusedError for what was not asked."""
+    for name, choice in answers.items():
+        if name not in QUESTIONS or choice not in QUESTIONS[name][1]:
+            raise RefusedError(422, f"{name}: not a question, or not one of its answers")
+    if not answers:
+        raise RefusedError(422, "answers: none; leave the page if you would rather not answer")
+    count = connection.execute(select(func.count()).select_from(survey)).scalar_one()
+    kept = {name: answers.get(name, UNSAID) for name in QUESTIONS}
+    connection.execute(insert(survey).values(id=secrets.token_hex(16), cohort=count // FEWEST, answers=kept))
+
+
+def results(connection: Connection) -> dict[str, Any]:
+    """Counts by question, without those from which a person could be made out."""
+    rows = connection.execute(select(survey.c.cohort, survey.c.answers)).all()
+    sizes = Counter(row.cohort for row in rows)
+    counted = [row.answers for row in rows if sizes[row.cohort] == FEWEST]
+    return {
+        "answers": len(counted),
+        "questions": {
+            name: {"text": text, "counts": suppressed(Counter(one[name] for one in counted), choices)}
+            for name, (text, choices) in QUESTIONS.items()
+        },
+    }
+
+
+def suppressed(counts: Mapping[str, int], choices: tuple[str, ...]) -> dict[str, int | None]:
+    """Counts of at least five, others None; and never one None alone, since the total would give it away."""
+    told: dict[str, int | None] = {one: counts.get(one, 0) or 0 for one in choices}
+    hidden = [one for one, count in told.items() if count is not None and 0 < count < FEWEST]
+    for one in hidden:
+        told[one] = None
+    if (hidden and sum(counts.get(one, 0) for one in hidden) < FEWEST) or len(hidden) == 1:
+        rest = [one for one in choices if told[one]]
+        if rest:
+            told[min(rest, key=lambda one: counts.get(one, 0))] = None
+    return told
