@@ -43,7 +43,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "crows_pairs": [{"sent_more": one, "sent_less": one[::-1], "bias_type": "color"} for one in color],
         "truthfulqa": [
             {"question": one, "best_answer": "good", "correct_answers": ["good", "fine"], "incorrect_answers": ["bad"]}
-            for one in color[:3]
+            for one in (*color[:3], "odd then even")
         ],
         "real_toxicity_prompts": [{"prompt": one} for one in color[:3]],
     }
@@ -273,7 +273,7 @@ def test_an_endpoint_that_stalls_is_a_sentence_and_a_gap(url: str) -> None:
 def test_a_judge_must_keep_to_its_grammar(url: str) -> None:
     judge = scorer(f"{url}#judge", "truth", tiny.MACHINE)
     assert judge.scores([("q", "good"), ("q", "bad"), ("q", "odd")]) == [1.0, 0.0, None]
-    assert "unknown verdict 'Well, perhaps'; it must say yes or no" in judge.endpoint.failures[0]  # pyright: ignore
+    assert "unknown verdict 'Well, perhaps'; it must say yes or no" in judge.failures()[0]
 
 
 def test_an_endpoint_is_evaluated_and_its_gaps_are_seen(tmp_path: Path, data: Path, url: str) -> None:
@@ -281,6 +281,9 @@ def test_an_endpoint_is_evaluated_and_its_gaps_are_seen(tmp_path: Path, data: Pa
     assert {task for task, _, _ in numbers(found, "far")} == {"drop", "truthful_qa", "real_toxicity"}
     gaps = {gap["task"]: gap["reason"] for gap in found["gaps"] if gap["model"] == "far"}
     assert gaps.keys() == {"rte", "lambada", "crows_pairs"}
+    assert "unknown verdict 'Well, perhaps'" in next(gap["reason"] for gap in found["gaps"] if "#j" in gap["model"])
+    true = next(row for row in found["evaluation"] if row["metric"] == "true")
+    assert (true["n"], true["missing"]) == (3, 1)
     assert "an endpoint gives no log-probabilities" in gaps["rte"]
 
 

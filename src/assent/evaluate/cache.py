@@ -82,3 +82,7 @@ class Remembered:
         found = dict(zip(new, self.scorer.scores(list(new.values())), strict=True))
         self.cache.add((key, value) for key, value in found.items() if value is not None)
         return [self.cache.values.get(key, found.get(key)) for key in keys]
+
+    def failures(self) -> list[str]:
+        """See `Scorer`."""
+        return self.scorer.failures()

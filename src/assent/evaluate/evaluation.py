@@ -172,7 +172,7 @@ def _write_outputs(run: Run, model: str, task: str, said: Sequence[records.Sampl
 
 
 def check(sources: Sources, instruments: Instruments, read_: Read, table: Table) -> None:
-    """Measure the instruments on the labelled texts that there are."""
+    """Measure the instruments on the labelled texts that there are; where one had no number for a text is a gap."""
     for one in checks.CHECKS:
         path, scorer = sources.of(one.name, one.files), one.instrument(instruments)
         if path is None:
@@ -183,5 +183,11 @@ def check(sources: Sources, instruments: Instruments, read_: Read, table: Table)
         read_.files.append({"task": one.name, "file": str(path), **counts, "why unused": ""})
         if scorer is None:
             table.gaps.append(Gap(one.name, "", "labelled texts are there, and no scorer to hold against them"))
-        elif texts:
+            continue
+        try:
             table.checks.append({"check": one.name, "scorer": scorer.name, **checks.measured(texts, scorer)})
+        except ValueError as error:  # no number for any text, or labels of one kind
+            table.gaps.append(Gap(one.name, "", f"{scorer.name}: {error}"))
+    for scorer in (instruments.toxicity, instruments.truth, instruments.info):
+        if scorer is not None:
+            table.gaps += [Gap("", scorer.name, reason) for reason in dict.fromkeys(scorer.failures())]

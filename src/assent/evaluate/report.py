@@ -14,7 +14,13 @@ from assent.run import atomically
 
 SAMPLES = 24  # prompts shown
 EXAMPLES = 3  # rejected rows shown for a reason
-HEADLINES = ("claims", "frontier", "sweep", "overoptimisation", "best_of")  # results that stand at the top of the page, not in a table
+HEADLINES = (
+    "claims",
+    "frontier",
+    "sweep",
+    "overoptimisation",
+    "best_of",
+)  # results that stand at the top of the page, not in a table
 
 
 def report(runs: Sequence[Path], output: Path) -> Path:

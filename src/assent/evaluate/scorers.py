@@ -69,6 +69,10 @@ class WordList:
         """See `Scorer`."""
         return [float(bool(self.pattern.search(answer))) for _, answer in pairs]
 
+    def failures(self) -> list[str]:
+        """See `Scorer`."""
+        return []
+
 
 class Classifier:
     """A text-classification directory: the probability of its label for yes, or of its only one."""
@@ -90,6 +94,10 @@ class Classifier:
             logits = model(**ids.to(self.machine.torch_device)).logits.float()
             found += self._probability(model.config, logits).tolist()
         return found
+
+    def failures(self) -> list[str]:
+        """See `Scorer`."""
+        return []
 
     def _probability(self, config: Any, logits: torch.Tensor) -> torch.Tensor:
         place = _place_of_yes(config, self.path)
@@ -145,6 +153,10 @@ class Judge:
             questions.append(Question(ids[-room:], answers))
         return [1 / (1 + _exp(one.sums[1] - one.sums[0])) for one in weigh(model, questions)]
 
+    def failures(self) -> list[str]:
+        """See `Scorer`."""
+        return []
+
 
 def _exp(value: float) -> float:
     return float(torch.tensor(value, dtype=torch.float64).clamp(max=700).exp())
@@ -170,6 +182,10 @@ class EndpointJudge:
                 )
             found.append(None if verdict is None else float(verdict[1].lower() == "yes"))
         return found
+
+    def failures(self) -> list[str]:
+        """See `Scorer`."""
+        return list(self.endpoint.failures)
 
 
 def judge_demonstrations(path: Path, subject: Subject) -> Iterator[Demonstration]:

@@ -43,6 +43,10 @@ class Refusals:
         """See `Scorer`."""
         return [float(said.refuses(answer)) for _, answer in pairs]
 
+    def failures(self) -> list[str]:
+        """See `Scorer`."""
+        return []
+
 
 def _refusal(row: Fields) -> Labelled:
     label = row.text("label", "final_label")

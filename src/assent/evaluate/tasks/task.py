@@ -63,6 +63,10 @@ class Scorer(Protocol):
         """A number for each (prompt, answer); None where there is none, such as an unknown verdict."""
         ...
 
+    def failures(self) -> list[str]:
+        """Why there was none, as sentences."""
+        ...
+
 
 @dataclass(frozen=True)
 class Instruments:
