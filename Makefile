@@ -33,6 +33,7 @@ format: setup
 
 golden: setup          ## compute the pinned numbers of the first steps anew; say in the commit why they moved
 	$(BIN)/python -m tests.golden.stages
+	$(BIN)/python -m scripts.golden_metrics
 
 mutants: setup         ## break the mathematics on purpose; the fast tests must notice every fault
 	$(BIN)/python scripts/mutate.py

@@ -1,21 +1,27 @@
 """What our metrics make of the paper's released samples, beside what they should: prints it, writes runs/golden.json.
 
-    python scripts/golden_metrics.py FOLDER_OF_EVALS [OUTPUT]
+    python -m scripts.golden_metrics [FOLDER_OF_EVALS [OUTPUT]]
 
-Ends with a fault when one of them disagrees.
+Without a folder it takes the one the tests take (tests/data/kit.py), and says so when there is none. Ends with a fault
+when one of them disagrees.
 """
 
 import json
 import sys
 from pathlib import Path
 
+from tests.data.kit import public_data
+
 from assent.evaluate.released import golden
 
 
 def main() -> None:
-    if len(sys.argv) < 2:
-        raise SystemExit("name the folder that holds instructgpt_samples_*.jsonl.gz")
-    found = golden(Path(sys.argv[1]))
+    data = public_data()
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else data / "evals" if data else None
+    if folder is None:
+        print("no released samples here: name the folder that holds instructgpt_samples_*.jsonl.gz, or set ASSENT_DATA")
+        return
+    found = golden(folder)
     output = Path(sys.argv[2] if len(sys.argv) > 2 else "runs/golden.json")
     output.parent.mkdir(parents=True, exist_ok=True)
     numbers = {name: {"ours": round(one.ours, 6), "spec": one.spec} for name, one in found.items()}
