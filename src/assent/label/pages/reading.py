@@ -97,7 +97,7 @@ def newest_guideline(connection: Connection) -> tuple[str, str, float | None]:
 def set_aside_count(connection: Connection) -> dict[str, int]:
     """How many items are parked, and how many quarantined."""
     rows = select(item.c.state, func.count()).where(item.c.state != "open").group_by(item.c.state)
-    return dict(connection.execute(rows).tuples().all())
+    return {str(state): count for state, count in connection.execute(rows)}
 
 
 def set_aside(connection: Connection) -> list[dict[str, Any]]:
