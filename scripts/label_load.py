@@ -8,6 +8,7 @@ exact   40 labelers with two tabs each, overlap 1, 3, 5; one in ten walks away, 
 pace    40 labelers who save a draft every 3 seconds and hand in now and then: p95 of claim and submit in milliseconds
 kills   SIGKILL of the server, and of PostgreSQL, while everybody works; they ask again with the same key
 teeth   the same with PostgreSQL's synchronous_commit=off, which must lose something, or the test sees nothing
+        (before PostgreSQL is killed, its log writer is stopped: what is on disk then was waited for)
 """
 
 import argparse
@@ -286,6 +287,8 @@ def measure(name: str, url: str, folder: Path, size: Size, postgresql: kit.Serve
         for n in range(size.kills):
             time.sleep(1.5)
             if postgresql is not None and n % 2:
+                postgresql.stall()
+                time.sleep(1.5)
                 postgresql.kill()
                 postgresql.start_again()
             else:
@@ -317,13 +320,13 @@ def measure(name: str, url: str, folder: Path, size: Size, postgresql: kit.Serve
 
 def teeth(folder: Path, size: Size) -> int:
     """What PostgreSQL loses without synchronous_commit when it is killed."""
-    server = kit.Server(
-        synchronous_commit="off", wal_writer_delay="10s", wal_writer_flush_after="0", checkpoint_timeout="30min"
-    )
+    server = kit.Server(synchronous_commit="off", wal_buffers="'16MB'", checkpoint_timeout="30min")
     site = Site(server.fresh(), folder, size.labelers)
     kit.batch(site.database, kit.items(4000, 1), "teeth")
 
     def faults() -> None:
+        time.sleep(2.0)
+        server.stall()
         time.sleep(3.0)
         server.kill()
         server.start_again()

@@ -64,14 +64,29 @@ class Server:
     def stop(self, mode: str = "immediate") -> None:
         self._run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop")
 
-    def kill(self) -> int:
-        """SIGKILL to every process of the server, as when the machine's power fails; how many there were."""
+    def _processes(self) -> list[int]:
+        """The server's processes, the first one first."""
         first = int((self.data / "postmaster.pid").read_text().split()[0])
         found = [first]
         for path in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
                 if int(path.read_text().rpartition(")")[2].split()[1]) == first:
                     found.append(int(path.parent.name))
+        return found
+
+    def stall(self) -> None:
+        """Stop the process that writes the log behind the others' backs: from here on, what is on disk was waited for.
+
+        Killing processes does not empty the system's caches as a loss of power would; this stands in for it.
+        """
+        for one in self._processes():
+            with contextlib.suppress(OSError):
+                if b"walwriter" in Path(f"/proc/{one}/cmdline").read_bytes():
+                    os.kill(one, signal.SIGSTOP)
+
+    def kill(self) -> int:
+        """SIGKILL to every process of the server; how many there were."""
+        found = self._processes()
         for one in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)

@@ -39,7 +39,12 @@ class Place:
     def start(self) -> None:
         """Run the verb."""
         _need_the_extra()
-        self.work()
+        from assent.label.store.database import BusyError, FullError
+
+        try:
+            self.work()
+        except (BusyError, FullError) as error:
+            raise ValueError(str(error)) from error
 
     def work(self) -> None:
         """What the verb does."""

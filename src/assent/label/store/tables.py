@@ -237,7 +237,7 @@ receipt = Table(
     Column("at", Float, nullable=False),
 )
 
-# -- what leads decide (migration 0002) ----------------------------------------------------------------------
+# -- what leads decide ----------------------------------------------------------------------
 
 screening = Table(
     "screening",

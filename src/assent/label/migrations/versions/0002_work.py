@@ -1,94 +1,18 @@
-"""People, work and answers."""
+"""Batches, items, slots, and answers."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
-down_revision = None
+from assent.label.migrations.protect import protect
+
+revision = "0002"
+down_revision = "0001"
 branch_labels = None
 depends_on = None
 
 
-# Answers and the audit log are append-only for everybody, also for whoever writes SQL by hand.
-_SQLITE = """
-CREATE TRIGGER {table}_{deed} BEFORE {deed} ON {table}
-BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END
-"""
-_POSTGRESQL_FUNCTION = """
-CREATE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = '23514'; END $$
-"""
-_POSTGRESQL = """
-CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
-FOR EACH STATEMENT EXECUTE FUNCTION append_only()
-"""
-
-
-def _protect() -> None:
-    if op.get_bind().dialect.name == "sqlite":
-        for table in ("answer", "audit"):
-            for deed in ("UPDATE", "DELETE"):
-                op.execute(_SQLITE.format(table=table, deed=deed))
-        return
-    op.execute(_POSTGRESQL_FUNCTION)
-    for table in ("answer", "audit"):
-        op.execute(_POSTGRESQL.format(table=table))
-
-
 def upgrade() -> None:
     """Make the tables."""
-    op.create_table(
-        "attempt",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("account", sa.LargeBinary(), nullable=False),
-        sa.Column("address", sa.String(length=64), nullable=False),
-        sa.Column("at", sa.Float(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    op.create_index("ix_attempt_account", "attempt", ["account"], unique=False)
-    op.create_index("ix_attempt_address", "attempt", ["address"], unique=False)
-    op.create_table(
-        "audit",
-        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("at", sa.Float(), nullable=False),
-        sa.Column("actor", sa.Integer(), nullable=True),
-        sa.Column("action", sa.String(length=50), nullable=False),
-        sa.Column("object", sa.String(length=200), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
-        sa.Column("hash", sa.String(length=64), nullable=False),
-        sa.PrimaryKeyConstraint("number"),
-    )
-    op.create_table(
-        "person",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("name", sa.String(length=100), nullable=False),
-        sa.Column("role", sa.String(length=20), nullable=False),
-        sa.Column("team", sa.String(length=20), server_default="train", nullable=False),
-        sa.Column("password", sa.Text(), nullable=True),
-        sa.Column("totp", sa.String(length=64), nullable=True),
-        sa.Column("state", sa.String(length=20), server_default="active", nullable=False),
-        sa.Column("created", sa.Float(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("name"),
-        sa.UniqueConstraint("uid"),
-    )
-    op.create_table(
-        "api_key",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("hash", sa.LargeBinary(), nullable=False),
-        sa.Column("name", sa.String(length=100), nullable=False),
-        sa.Column("scopes", sa.JSON(), nullable=False),
-        sa.Column("author", sa.Integer(), nullable=True),
-        sa.Column("created", sa.Float(), nullable=False),
-        sa.Column("revoked", sa.Float(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["author"],
-            ["person.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("hash"),
-    )
     op.create_table(
         "guideline",
         sa.Column("version", sa.String(length=50), nullable=False),
@@ -101,33 +25,6 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("version"),
     )
-    op.create_table(
-        "invite",
-        sa.Column("hash", sa.LargeBinary(), nullable=False),
-        sa.Column("role", sa.String(length=20), nullable=False),
-        sa.Column("team", sa.String(length=20), server_default="train", nullable=False),
-        sa.Column("author", sa.Integer(), nullable=True),
-        sa.Column("expires", sa.Float(), nullable=False),
-        sa.Column("used", sa.Float(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["author"],
-            ["person.id"],
-        ),
-        sa.PrimaryKeyConstraint("hash"),
-    )
-    op.create_table(
-        "session",
-        sa.Column("hash", sa.LargeBinary(), nullable=False),
-        sa.Column("person", sa.Integer(), nullable=False),
-        sa.Column("created", sa.Float(), nullable=False),
-        sa.Column("seen", sa.Float(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["person"],
-            ["person.id"],
-        ),
-        sa.PrimaryKeyConstraint("hash"),
-    )
-    op.create_index("ix_session_person", "session", ["person"], unique=False)
     op.create_table(
         "batch",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -346,11 +243,11 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("labeler", "key"),
     )
-    _protect()
+    protect("answer")
 
 
 def downgrade() -> None:
-    """Remove the tables and everything in them."""
+    """Remove the tables and everything in them; people stay as they are."""
     op.drop_table("receipt")
     op.drop_table("draft")
     op.drop_index("answer_labeler", table_name="answer")
@@ -384,15 +281,4 @@ def downgrade() -> None:
     )
     op.drop_table("item")
     op.drop_table("batch")
-    op.drop_index("ix_session_person", table_name="session")
-    op.drop_table("session")
-    op.drop_table("invite")
     op.drop_table("guideline")
-    op.drop_table("api_key")
-    op.drop_table("person")
-    op.drop_table("audit")
-    op.drop_index("ix_attempt_address", table_name="attempt")
-    op.drop_index("ix_attempt_account", table_name="attempt")
-    op.drop_table("attempt")
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute("DROP FUNCTION append_only()")
