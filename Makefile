@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup demo test fast check format golden bench kill mutants clean
+.PHONY: setup demo test fast check format golden bench kill mutants label-load screenshots clean
 setup: .venv/ready
 
 .venv/ready: requirements.lock pyproject.toml
@@ -43,6 +43,12 @@ kill: setup            ## kill the three steps at ten random moments each; the b
 
 bench: setup           ## speed of the engine against transformers doing the same, as ratios
 	$(BIN)/python bench/engine.py
+
+label-load: setup      ## forty labelers at once, and everything that can be killed, on SQLite and PostgreSQL
+	$(BIN)/python -m scripts.label_load
+
+screenshots: setup     ## the pictures in docs/labeling, from a furnished project
+	$(BIN)/python -m scripts.screenshots docs/labeling
 
 clean:                 ## everything that was set up
 	rm -rf .venv build dist src/*.egg-info
