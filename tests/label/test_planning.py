@@ -6,10 +6,14 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from assent.label import planning
 from assent.label.planning import Plan, choose
+from assent.label.store import batches
 from assent.label.store.batches import NewItem
+from assent.label.store.database import Database
+from assent.label.store.tables import guideline
 from tests.label import kit
 
 
@@ -113,3 +117,22 @@ def test_weighing_by_propensity_gives_the_mean_of_all() -> None:
 def test_a_plan_that_makes_no_sense_is_a_sentence(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         Plan.of(values)
+
+
+def test_the_guidelines_that_come_with_the_app_are_version_1_until_others_are_written(light: Database) -> None:
+    def written() -> list[tuple[str, str]]:
+        with light.snapshot() as connection:
+            return [tuple(row) for row in connection.execute(select(guideline.c.version, guideline.c.text))]
+
+    batches.add_shipped_guideline(light)
+    batches.add_shipped_guideline(light)
+    ((version, words),) = written()
+    assert version == "1"
+    assert "helpful" in words
+
+
+def test_guidelines_of_ones_own_are_left_alone(light: Database) -> None:
+    batches.add_guideline(light, "1", "our own", None)
+    batches.add_shipped_guideline(light)
+    with light.snapshot() as connection:
+        assert connection.execute(select(guideline.c.text)).scalars().all() == ["our own"]

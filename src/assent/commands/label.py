@@ -33,6 +33,7 @@ class Serve(Place):
 
         from assent.label import settings
         from assent.label.app import create_app
+        from assent.label.store import batches
 
         if self.host not in _LOOPBACK and not self.https:
             raise ValueError(
@@ -48,6 +49,7 @@ class Serve(Place):
         )
         database = self.open()
         link = _first_invite(database)
+        batches.add_shipped_guideline(database)
         database.close()
         app = create_app(made)
         shown = f"http://{self.host}:{self.port}"

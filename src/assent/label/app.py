@@ -1,8 +1,6 @@
 """The application: middleware, routes, and how a failure is told."""
 
 from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +10,15 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from assent.label import access, api, manage, signing, staffing, work
+from assent.label import access, api, manage, pages, signing, staffing, work
 from assent.label.guard import Guard, TooLargeError
+from assent.label.pages import admin, labeler, lead, sign_in
 from assent.label.settings import Settings
 from assent.label.store.database import BusyError, Database, FullError, StoreError
 from assent.label.store.importing import ImportRefusedError
 from assent.label.store.migrate import newest, revision
 from assent.label.store.slots import RefusedError
 
-PAGES = ("sign_in", "labeler", "lead", "admin")
 DATA_PATHS = ("/work", "/session", "/manage", "/api", "/static")
 STATIC = Path(__file__).parent / "static"
 
@@ -44,7 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.database = database
     table: dict[str, frozenset[str]] = {}
-    for module in (signing, work, manage, staffing, api, *_pages()):
+    for module in (signing, work, manage, staffing, api, sign_in, labeler, lead, admin):
         app.include_router(module.router)
         table |= module.ACCESS
     access.complete(app, table)
@@ -53,12 +51,6 @@ def create_app(settings: Settings) -> FastAPI:
     _tell_failures(app)
     app.add_middleware(Guard, https=settings.https, max_body=settings.max_body, max_import=settings.max_import)
     return app
-
-
-def _pages() -> list[Any]:
-    """The modules of the pages that there are."""
-    names = [f"assent.label.pages.{name}" for name in PAGES]
-    return [import_module(name) for name in names if find_spec(name) is not None]
 
 
 def _tell_failures(app: FastAPI) -> None:
@@ -101,9 +93,6 @@ def _answer(
         return JSONResponse({"detail": sentence, **(more or {})}, status, headers)
     if status == 401 and request.method == "GET":
         return RedirectResponse(f"/sign-in?next={path}", 303)
-    error_page = getattr(import_module("assent.label.pages"), "error", None)
-    if error_page is None:
-        return JSONResponse({"detail": sentence}, status, headers)
-    response: Response = error_page(request, status, sentence)
+    response = pages.error(request, status, sentence)
     response.headers.update(headers)
     return response

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -276,6 +277,15 @@ def add_guideline(database: Database, version: str, words: str, actor: int | Non
         audit.append(connection, actor, "wrote", f"guideline {version}")
 
     database.transact(work)
+
+
+def add_shipped_guideline(database: Database) -> None:
+    """The guidelines that come with the app, as version 1, where none were written yet."""
+    with database.snapshot() as connection:
+        written = connection.execute(select(guideline.c.version).limit(1)).first()
+    if written is None:
+        words = files("assent.label").joinpath("guidelines", "1.md").read_text(encoding="utf-8")
+        add_guideline(database, "1", words, None)
 
 
 def answered(connection: Connection, number: int) -> int:
