@@ -279,13 +279,16 @@ def add_guideline(database: Database, version: str, words: str, actor: int | Non
     database.transact(work)
 
 
+FIRST = "1"  # the version of the guidelines that come with the app
+
+
 def add_shipped_guideline(database: Database) -> None:
     """The guidelines that come with the app, as version 1, where none were written yet."""
     with database.snapshot() as connection:
         written = connection.execute(select(guideline.c.version).limit(1)).first()
     if written is None:
-        words = files("assent.label").joinpath("guidelines", "1.md").read_text(encoding="utf-8")
-        add_guideline(database, "1", words, None)
+        shipped = files("assent.label").joinpath("guidelines", f"{FIRST}.md")
+        add_guideline(database, FIRST, shipped.read_text(encoding="utf-8"), None)
 
 
 def answered(connection: Connection, number: int) -> int:
