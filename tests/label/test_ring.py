@@ -86,10 +86,10 @@ def test_prompts_become_demonstrations_and_samples_rankings(
     records.write(tmp_path / "prompts.jsonl", prompts[:6])
     records.write(tmp_path / "samples.jsonl", samples)
     (tmp_path / "guide.md").write_text("# Be helpful\n")
-    run("guideline", tmp_path / "guide.md", "--version", "1", "--data", data)
+    run("guideline", tmp_path / "guide.md", "--version", "2", "--data", data)
     for name, file in (("writing", "prompts.jsonl"), ("ranking", "samples.jsonl")):
         run(
-            "import", tmp_path / file, "--name", name, "--guideline", "1", "--overlap", 2, "--shared", 0, "--data", data
+            "import", tmp_path / file, "--name", name, "--guideline", "2", "--overlap", 2, "--shared", 0, "--data", data
         )
     capsys.readouterr()
     run("key", "ring", "--scopes", "people", "status", "export", "import", "--data", data)

@@ -26,7 +26,7 @@ def test_verbs_that_need_no_model_never_load_torch() -> None:
 def test_every_verb_has_flags_and_a_start(name: str) -> None:
     verb = cli.VERBS[name].load()
     assert callable(verb.start)
-    assert verb.__doc__.endswith(".")
+    assert verb.__doc__.strip().endswith(".")
     assert len(f"{name} {cli.VERBS[name].summary}") < 90
 
 

@@ -55,7 +55,7 @@ def test_documents_are_a_function_of_their_number() -> None:
 def test_cloze_has_one_right_end() -> None:
     for item in corpus.cloze(WORLD, 200):
         assert item.right not in item.wrong
-        assert len(set(item.wrong)) == 3
+        assert len(set(item.wrong)) == len(item.wrong) >= 3
 
 
 def test_use_cases_have_the_papers_proportions() -> None:
