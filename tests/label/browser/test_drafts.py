@@ -111,7 +111,7 @@ def test_signed_out_in_the_middle(page: Any, fake: Fake) -> None:
     dialog.wait_for()
     dialog.get_by_label("Password").fill("wrong horse battery")
     dialog.get_by_role("button").click()
-    assert "wrong" in dialog.locator("[data-told]").inner_text()
+    dialog.locator("[data-told]", has_text="wrong").wait_for()
     assert fake.answers == []
     dialog.get_by_label("Password").fill("right horse battery")
     dialog.get_by_role("button").click()
