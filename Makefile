@@ -15,7 +15,8 @@ demo: setup            ## the whole method in a small world, and what becomes of
 	$(BIN)/assent demo
 
 test: setup            ## all tests
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/label/browser
+	$(BIN)/pytest tests/label/browser  # a browser is several processes already
 
 fast: setup            ## the laws: what to run after every edit
 	$(BIN)/pytest tests/laws -m "not slow"
