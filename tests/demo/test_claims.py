@@ -1,7 +1,11 @@
 """A claim holds when its interval says so: verdicts on summaries made by hand."""
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from assent.commands.demo import Claims
 from assent.demo import claims
 
 NAMES = ("base", "prompted", "sft", "ppo", "ppo_ptx", "gold")
@@ -141,3 +145,9 @@ def test_several_seeds_are_counted() -> None:
     assert [*rows[0]] == ["claim", "paper", "seed 3", "seed 5", "holds"]
     assert claims.markdown(rows).splitlines()[0] == "| claim | paper | seed 3 | seed 5 | holds |"
     assert len(claims.markdown(rows).splitlines()) == 2 + len(rows)
+
+
+def test_a_larger_model_that_is_not_there_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is no model directory"):
+        Claims(run=tmp_path / "claims", large=tmp_path / "nowhere").start()
+    assert not (tmp_path / "claims").exists()

@@ -87,7 +87,7 @@ def test_experiments_end_in_claims_for_every_seed(ring: Ring) -> None:
     assert path[0]["kl"] == 0
     assert len(path) > 2
     assert 0 < found["crossvalidation"]["held_out"]["accuracy"] < 1
-    rows = found["claims"]
+    rows = results(ring.at("comparison"))["claims"] + found["claims"]
     assert len(rows) == len(claims.CLAIMS) + len(claims.EXPERIMENTS)
     several = claims.across({0: rows, 1: rows})
     assert claims_table(several).row_count == len(rows)

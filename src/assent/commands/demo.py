@@ -114,7 +114,7 @@ class Claims:
     """A directory a seed, and what became of the claims; the same command goes on where a killed one stopped."""
     seeds: tuple[int, ...] = (0, 1, 2)
     large: Path | None = None
-    """A base model about ten times larger, if there is one; without it one is trained first, for an hour or so."""
+    """A base model about ten times larger, if there is one; without it one is trained first, which takes an hour or two."""
     plan: Plan = Plan()
     workers: int = 0
     """Stages performed side by side, one thread each; 0 is one a processor core."""
@@ -124,6 +124,8 @@ class Claims:
         """Run the verb."""
         from rich.console import Console
 
+        if self.large is not None and not (self.large / "config.json").exists():
+            raise ValueError(f"--large: {self.large} is no model directory (no config.json); leave it out to train one")
         workers = at_once(self.workers)
         tables: dict[int, list[dict[str, Any]]] = {}
         ring = Ring(self.run, self.plan, recipes.sandbox(), self.machine)
@@ -134,7 +136,7 @@ class Claims:
             plan, recipe = replace(self.plan, seed=seed), seeded(recipes.sandbox(), seed)
             ring = Ring(self.run / f"seed-{seed}", plan, recipe, self.machine, given=given)
             watched(ring, workers, EXPERIMENTS)
-            tables[seed] = results(ring.at("gathered"))["claims"]
+            tables[seed] = [row for name in ("comparison", "gathered") for row in results(ring.at(name))["claims"]]
             report.report([ring.at(name) for name in ("gathered", *SHOWN, "overoptimised")], ring.at("report.html"))
         rows = across(tables)
         kept = self.run / "claims.json"

@@ -137,7 +137,7 @@ def gather(ring: Ring, run: Run) -> None:
         "best_of": results(ring.at("best_of"))["curve"],
         "crossvalidation": {name: folds[name] for name in ("own", "held_out")},
     }
-    run.results({**found, "claims": claims.table(summary | found, (*claims.CLAIMS, *claims.EXPERIMENTS))})
+    run.results({**found, "claims": claims.table(summary | found, claims.EXPERIMENTS)})
     run.finish()
 
 
