@@ -114,7 +114,7 @@ class Claims:
     """A directory a seed, and what became of the claims; the same command goes on where a killed one stopped."""
     seeds: tuple[int, ...] = (0, 1, 2)
     large: Path | None = None
-    """A base model about ten times larger, if there is one; without it one is trained first, which takes an hour or two."""
+    """A base model about ten times larger, if there is one; without it one is trained first (hours)."""
     plan: Plan = Plan()
     workers: int = 0
     """Stages performed side by side, one thread each; 0 is one a processor core."""
