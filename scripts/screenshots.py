@@ -143,8 +143,12 @@ def writing(browser: Any, one: House, directory: Path) -> None:
 
 def lead(browser: Any, one: House, directory: Path) -> None:
     page = entered(browser, one, "ines", viewport={"width": 1280, "height": 860})
-    page.goto(one.url + "/lead/batches/spring-rankings/quality")
-    kept(page, directory, "quality")
+    for leaf in ("quality", "models"):
+        page.goto(f"{one.url}/lead/batches/spring-rankings/{leaf}")
+        page.wait_for_selector("body:not(:has([data-again]))")
+        for each in page.locator("main details").all()[:1]:
+            each.evaluate("one => one.open = true")
+        kept(page, directory, leaf)
     page.context.close()
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text, update
 
-from assent.label import book, doubts, quality
+from assent.label import book, doubts, pace, quality
 from assent.label.book import Book, Judged
-from assent.label.quality import Times
+from assent.label.pace import Times
 from assent.label.store import answers, batches, exporting, slots, tables
 from assent.label.store.database import Database
 from assent.label.store.slots import RefusedError, Worker
@@ -119,10 +119,21 @@ def test_whoever_prefers_the_first_place_is_seen() -> None:
 def test_time_is_the_median_and_its_way_through_a_sitting() -> None:
     at = [float(n * 60) for n in range(30)] + [50_000.0 + n * 60 for n in range(5)]
     seconds = [40.0] * 10 + [20.0] * 15 + [10.0] * 5 + [40.0] * 5
-    found = quality.throughput(Times(tuple(at), tuple(seconds)))
-    assert found["answers"] == 35
+    found = pace.throughput(Times(tuple(at), tuple(seconds), 900, sum(seconds)))
+    assert found["answers"] == 900
     assert found["sitting"] == {"to 10": 40.0, "to 25": 20.0, "to 50": 10.0}
     assert found["hours"] == pytest.approx(sum(seconds) / 3600)
+
+
+def test_times_are_counted_over_all_and_medians_over_the_latest(database: Database) -> None:
+    kit.batch(database, kit.items(5, 1))
+    worker = Worker(kit.people(database, 1)[0], "train", 60)
+    for _ in range(5):
+        do(database, worker, (1, 2, 3, 4))
+    with database.read() as connection:
+        (one,) = pace.times(connection, 1, latest=2).values()
+    assert (one.answers, one.total, len(one.seconds)) == (5, 60.0, 2)
+    assert list(one.at) == sorted(one.at)
 
 
 def test_a_retest_comes_to_its_labeler_alone_after_days_in_a_new_order(database: Database) -> None:
@@ -182,7 +193,8 @@ def test_doubtful_items_wait_for_a_lead_and_what_is_dropped_leaves_in_no_record(
     def waiting() -> list[str]:
         with database.read() as connection:
             number = batches.found(connection, "first").id
-            return [one["record"] for one in doubts.queue(connection, number, book.read(connection, number))]
+            found = doubts.queue(book.latest(connection, number), doubts.decided(connection, number))
+            return [one["record"] for one in found]
 
     assert waiting() == ["record-0"]
     batches.decide(database, 1, lead, "drop", "both misread it")

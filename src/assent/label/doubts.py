@@ -1,7 +1,7 @@
 """Which items a lead should look at: where labelers disagree most, and known answers that most of them contradict."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -11,16 +11,20 @@ from assent.label.book import Book, Judged
 from assent.label.store.tables import adjudication, item
 
 
-def queue(connection: Connection, number: int, book: Book, most: int = 50) -> list[dict[str, Any]]:
+def queue(book: Book, without: Collection[int], most: int = 50) -> list[dict[str, Any]]:
     """Items on which labelers disagree most, and gold that most of them contradict, without those that were decided."""
-    rows = select(adjudication.c.item).join(item, item.c.id == adjudication.c.item).where(item.c.batch == number)
-    decided = set(connection.execute(rows).scalars())
     of_item: dict[int, list[Judged]] = defaultdict(list)
     for row in book.rows:
-        if row.stratum != "retest" and row.item not in decided:
+        if row.stratum != "retest" and row.item not in without:
             of_item[row.item].append(row)
     found = [one for rows in of_item.values() for one in _doubtful(rows)]
     return sorted(found, key=lambda one: one["agreement"])[:most]
+
+
+def decided(connection: Connection, number: int) -> set[int]:
+    """The items of a batch that a lead has decided about."""
+    rows = select(adjudication.c.item).join(item, item.c.id == adjudication.c.item).where(item.c.batch == number)
+    return set(connection.execute(rows).scalars())
 
 
 def _doubtful(rows: Sequence[Judged]) -> list[dict[str, Any]]:

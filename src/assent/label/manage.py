@@ -8,7 +8,7 @@ from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 
-from assent.label import access, accounts, keys, quality
+from assent.label import access, accounts, keys
 from assent.label.planning import Plan
 from assent.label.store import audit, batches, exporting, importing, tables
 from assent.label.store.database import Database
@@ -177,9 +177,8 @@ def decide(request: Request, number: int, given: Decision) -> None:
 
 @router.get("/batches/{name}/quality")
 def get_quality(request: Request, name: str) -> dict[str, Any]:
-    """What the answers of a batch say about themselves."""
-    with _database(request).read() as connection:
-        return quality.overview(connection, name)
+    """What the answers of a batch say about themselves; waits until the numbers are those of the batch as it stands."""
+    return dict(request.app.state.measures.fresh(name))
 
 
 @router.post("/batches/{name}/repeat")

@@ -1,7 +1,8 @@
 """What a lead sees of a batch: whether labelers agree with each other, with known answers and with themselves.
 
-Everything is computed from the rows, with `assent.statistics`; nothing is kept, so nothing can differ from the rows.
-A number that cannot be had says why instead: a gate is pass, flag, open or unknown, and none of them removes anything.
+Everything is computed from the rows, with `assent.statistics`, and nothing is written back, so nothing can differ from
+the rows; `measuring` does it beside the server and says of which moment the numbers are. A number that cannot be had
+says why instead: a gate is pass, flag, open or unknown, and none of them removes anything.
 """
 
 import hashlib
@@ -10,37 +11,67 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from math import isnan
-from statistics import median
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from assent.label import doubts
+from assent.label import doubts, models, pace
 from assent.label.book import MOST, Book, Judged, read
+from assent.label.pace import Times
 from assent.label.store import batches
-from assent.label.store.tables import answer, person
+from assent.label.store.database import now
 from assent.records import FLAGS
 
-SESSION_GAP = 1800.0  # seconds without an answer that end a sitting
-FATIGUE = (10, 25, 50, 100)  # answers into a sitting
+
+@dataclass(frozen=True)
+class Gathered:
+    """What the numbers of a batch are computed from, read at one moment (`at`, by the database's clock)."""
+
+    batch: str
+    frozen: bool
+    at: float
+    book: Book
+    times: Mapping[str, Times]
+    decided: tuple[int, ...]
 
 
-def overview(connection: Connection, name: str) -> dict[str, Any]:
+def overview(connection: Connection, name: str, most: int = MOST) -> dict[str, Any]:
     """All of it for one batch, as JSON."""
-    chosen = batches.found(connection, name)
-    book = read(connection, chosen.id)
+    return computed(gathered(connection, name, most))
+
+
+def gathered(connection: Connection, name: str, most: int = MOST) -> Gathered:
+    """What is needed of a batch; raises RefusedError 404."""
+    row = batches.found(connection, name)
+    return Gathered(
+        batch=name,
+        frozen=row.state == "frozen",
+        at=connection.execute(select(now())).scalar_one(),
+        book=read(connection, row.id, most=most),
+        times=pace.times(connection, row.id),
+        decided=tuple(sorted(doubts.decided(connection, row.id))),
+    )
+
+
+def computed(given: Gathered) -> dict[str, Any]:
+    """The numbers; no database is asked."""
+    book = given.book
+    model = _plain(models.overview(book, given.frozen))
     return {
-        "batch": name,
+        "batch": given.batch,
+        "at": given.at,
         "rankings": len(book.rows),
-        "of_the_latest": MOST,
+        "answers": book.answers,
+        "drawn": book.drawn,
         "corrupt": book.corrupt,
         "agreement": agreement(book),
         "alpha": alphas(book),
-        "labelers": labelers(book, _times(connection, chosen.id)),
+        "labelers": labelers(book, given.times),
         "between": between(book),
         "retest": retest(book),
-        "flags": flag_model(book),
-        "adjudication": doubts.queue(connection, chosen.id, book),
+        "flags": model["flags"],
+        "ranks": model["ranks"],
+        "adjudication": doubts.queue(book, set(given.decided)),
     }
 
 
@@ -74,50 +105,22 @@ def alphas(book: Book) -> dict[str, Any]:
         columns = [list(column) for column in zip(*values, strict=True)] or [[], [], []]
         return _or_unknown(lambda: asdict(krippendorff(judgements(*columns), level, draws=200)))
 
+    rows = book.several()
     rated = [
-        (float(value), f"{row.item}/{place}", row.labeler)
-        for row in _several(book)
-        for place, value in enumerate(row.overall)
+        (float(value), f"{row.item}/{place}", row.labeler) for row in rows for place, value in enumerate(row.overall)
     ]
-    return {"overall": one(rated, "ordinal")} | {name: one(_flagged(book, name), "nominal") for name in FLAGS}
-
-
-def _several(book: Book) -> list[Judged]:
-    several = book.rankings()
-    return [row for row in book.rows if str(row.item) in several and row.stratum != "retest"]
-
-
-def _flagged(book: Book, name: str) -> list[tuple[float, str, str]]:
-    return [
-        (float(bool(flags.get(name))), f"{row.item}/{place}", row.labeler)
-        for row in _several(book)
-        for place, flags in enumerate(row.flags)
-        if flags.get(name) is not None
-    ]
-
-
-def flag_model(book: Book) -> dict[str, Any]:
-    """For every flag, how often it is so and how reliably each labeler says it (Dawid and Skene)."""
-    from assent.statistics.clusters import judgements
-    from assent.statistics.quality import dawid_skene
-
-    def one(name: str) -> dict[str, Any]:
-        columns = [list(column) for column in zip(*_flagged(book, name), strict=True)] or [[], [], []]
-        found = dawid_skene(judgements(*columns))
-        accuracy = {who: asdict(interval) for who, interval in found.accuracy.items()}
-        return {"prevalence": float(found.prevalence[-1]), "accuracy": accuracy, "switched": found.switched}
-
-    return {name: _or_unknown(lambda name=name: one(name)) for name in FLAGS}
+    return {"overall": one(rated, "ordinal")} | {name: one(models.said(rows, name), "nominal") for name in FLAGS}
 
 
 def retest(book: Book) -> Any:
     """How often labelers agree with themselves a week later: the ceiling of every agreement."""
     from assent.statistics.consistency import Retest, retest_agreement
 
-    first = {(row.item, row.labeler): row.ranks for row in book.rows if row.stratum != "retest"}
+    rows = book.everything()
+    first = {(row.item, row.labeler): row.ranks for row in rows if row.stratum != "retest"}
     pairs = [
         Retest(row.record, row.labeler, first[row.repeats, row.labeler], row.ranks)
-        for row in book.rows
+        for row in rows
         if row.repeats is not None and (row.repeats, row.labeler) in first
     ]
     return _or_unknown(lambda: asdict(retest_agreement(pairs, "half")))
@@ -126,48 +129,25 @@ def retest(book: Book) -> Any:
 # -- labelers ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Times:
-    """One labeler's answers: when, in seconds since 1970, and how long each took."""
-
-    at: tuple[float, ...]
-    seconds: tuple[float, ...]
-
-
-def _times(connection: Connection, number: int, *, most: int = MOST) -> dict[str, Times]:
-    rows = (
-        select(person.c.name, answer.c.at, answer.c.seconds)
-        .join(person, person.c.id == answer.c.labeler)
-        .where(answer.c.batch == number, answer.c.revision == 1)
-        .order_by(answer.c.id.desc())
-        .limit(most)
-    )
-    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for name, at, seconds in connection.execute(rows):
-        found[name].append((at, seconds))
-    return {
-        name: Times(*(tuple(column) for column in zip(*sorted(pairs), strict=True))) for name, pairs in found.items()
-    }
-
-
 def labelers(book: Book, times: Mapping[str, Times]) -> list[dict[str, Any]]:
     """Every labeler by name: against others, against gold, by place on the screen, by time. For leads only."""
     from assent.statistics.consistency import position_bias
     from assent.statistics.labelers import standings
 
     others = _or_unknown(lambda: {name: asdict(one) for name, one in standings(book.rankings(), "half").items()})
+    everything = book.everything()
     shown: dict[str, list[tuple[Sequence[int], Sequence[int]]]] = defaultdict(list)
     for row in book.rows:
         shown[row.labeler].append((row.ranks, row.places))
     biases = _or_unknown(lambda: {name: asdict(one) for name, one in position_bias(shown).items()})
-    names = sorted({row.labeler for row in book.rows} | times.keys())
+    names = sorted({row.labeler for row in everything} | times.keys())
     return [
         {
             "labeler": name,
             "others": _of(others, name),
-            "gold": gold_gate(row for row in book.rows if row.labeler == name),
+            "gold": gold_gate(row for row in everything if row.labeler == name),
             "position": _of(biases, name),
-            "time": throughput(times[name]) if name in times else {"unknown": "no answers yet"},
+            "time": pace.throughput(times[name]) if name in times else {"unknown": "no answers yet"},
         }
         for name in names
     ]
@@ -202,23 +182,6 @@ def gold_gate(rows: Iterable[Judged]) -> dict[str, Any]:
     if not right:
         return {"state": "unknown", "items": 0}
     return {**asdict(sequential_test(right)), "share": agreed / counted, "seen": len(right)}
-
-
-def throughput(times: Times) -> dict[str, Any]:
-    """Answers, median seconds and hours of work; and how the median moves within a sitting (fatigue)."""
-    later: dict[str, list[float]] = defaultdict(list)
-    before, place = float("-inf"), 0
-    for at, seconds in zip(times.at, times.seconds, strict=True):
-        place = 1 if at - before > SESSION_GAP else place + 1
-        before = at
-        bound = next((bound for bound in FATIGUE if place <= bound), 0)
-        later[f"to {bound}" if bound else f"after {FATIGUE[-1]}"].append(seconds)
-    return {
-        "answers": len(times.at),
-        "median_seconds": median(times.seconds),
-        "hours": sum(times.seconds) / 3600,
-        "sitting": {name: median(values) for name, values in later.items()},
-    }
 
 
 def _or_unknown(work: Callable[[], Any]) -> Any:

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 
-from assent.label import access, accounts, doubts, manage, schema
-from assent.label import quality as measured
-from assent.label.book import read
+from assent.label import access, accounts, doubts, manage
+from assent.label.book import LATEST, latest
 from assent.label.pages import page, reading, see
+from assent.label.pages.quality import agreements
 from assent.label.planning import Plan
 from assent.label.store import batches, exporting, importing
 from assent.label.store.database import Database
@@ -24,9 +24,7 @@ ACCESS = {
     "POST /lead/batches/new": access.LEADS,
     "GET /lead/batches/{name}": access.READERS,
     "POST /lead/batches/{name}/freeze": access.LEADS,
-    "GET /lead/batches/{name}/quality": access.READERS,
     "POST /lead/batches/{name}/repeat": access.LEADS,
-    "GET /lead/quality": access.READERS,
     "GET /lead/adjudication": access.READERS,
     "GET /lead/items/{number}": access.READERS,
     "POST /lead/items/{number}/decision": access.LEADS,
@@ -36,11 +34,6 @@ ACCESS = {
     "GET /lead/guidelines": access.LEADS,
 }
 APART = 20  # doubtful items of a batch that are put up
-RULES = {
-    "strict": "Better, worse or tied: all three the same",
-    "drop": "Pairs that neither ties",
-    "half": "A tie against a preference counts half",
-}
 
 
 def _database(request: Request) -> Database:
@@ -115,52 +108,17 @@ def batch(request: Request, name: str) -> Response:
     """One batch: how far, how much its labelers agree, what to take out of it."""
     with _database(request).read() as connection:
         one = batches.status(connection, name)[0]
-        book = read(connection, batches.found(connection, name).id)
+    found, renewing = request.app.state.measures.known(name)
     return page(
         request,
         "lead_batch.html.j2",
         batch=one,
         plan=json.dumps(one["plan"], indent=1),
-        agreements=agreements(measured.agreement(book)),
+        found=found,
+        renewing=renewing,
+        agreements=agreements(found["agreement"]) if found else [],
         files=("manifest.json", *exporting.FILES),
     )
-
-
-def agreements(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Agreement by each rule, flat, for a chart; rules by which nothing counts are left out."""
-    return [
-        {
-            "name": RULES[rule],
-            "chance": one["chance"],
-            "pairs": one["pairs"],
-            **one["found"],
-            **one["found"]["interval"],
-        }
-        for rule, one in found.items()
-        if "unknown" not in one
-    ]
-
-
-@router.get("/batches/{name}/quality")
-def batch_quality(request: Request, name: str) -> Response:
-    """Every labeler of a batch, by name, never a list of the best; and how the batch holds together."""
-    with _database(request).read() as connection:
-        found = measured.overview(connection, name)
-        names = [one["name"] for one in batches.status(connection)]
-    heat = {(one["one"], one["other"]): one for one in _known(found["between"])}
-    return page(
-        request,
-        "lead_quality.html.j2",
-        found=found,
-        names=names,
-        heat=heat,
-        agreements=agreements(found["agreement"]),
-        words={one["name"]: one["text"] for one in schema.questions(schema.VERSION)["flags"]},
-    )
-
-
-def _known(found: Any) -> list[dict[str, Any]]:
-    return [] if "unknown" in found else found
 
 
 @router.post("/batches/{name}/repeat")
@@ -179,15 +137,6 @@ def freeze(request: Request, name: str) -> Response:
     return see(f"/lead/batches/{name}")
 
 
-@router.get("/quality")
-def quality(request: Request) -> Response:
-    """The quality of the newest batch that has answers."""
-    with _database(request).read() as connection:
-        rows = batches.status(connection)
-    answered = [one["name"] for one in rows if one["views"].get("accepted")]
-    return see(f"/lead/batches/{answered[-1]}/quality" if answered else "/lead")
-
-
 @router.get("/adjudication")
 def adjudication(request: Request) -> Response:
     """What was set aside, and where labelers, or most of them and a key, are far apart."""
@@ -196,10 +145,10 @@ def adjudication(request: Request) -> Response:
         found: list[dict[str, Any]] = []
         for name in names:
             number = batches.found(connection, name).id
-            found += doubts.queue(connection, number, read(connection, number), APART)
+            found += doubts.queue(latest(connection, number), doubts.decided(connection, number), APART)
         apart = reading.items(connection, found)
         aside = reading.set_aside(connection)
-    return page(request, "lead_adjudication.html.j2", aside=aside, apart=apart)
+    return page(request, "lead_adjudication.html.j2", aside=aside, apart=apart, latest=LATEST)
 
 
 @router.get("/items/{number}")

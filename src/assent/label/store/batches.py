@@ -156,6 +156,18 @@ def found(connection: Connection, name: str) -> Any:
     return row
 
 
+def names(connection: Connection) -> list[str]:
+    """The names of all batches, the oldest first."""
+    return list(connection.execute(select(batch.c.name).order_by(batch.c.id)).scalars())
+
+
+def newest_answered(connection: Connection) -> str:
+    """The name of the newest batch with answers; empty without one."""
+    answers = select(view.c.id).where(view.c.batch == batch.c.id, view.c.state == "accepted").exists()
+    newest = select(batch.c.name).where(answers).order_by(batch.c.id.desc()).limit(1)
+    return connection.execute(newest).scalar_one_or_none() or ""
+
+
 def status(connection: Connection, name: str = "") -> list[dict[str, Any]]:
     """Where every batch (or one) stands, in counts that a lead reads."""
     chosen = [found(connection, name)] if name else connection.execute(select(batch).order_by(batch.c.id)).all()

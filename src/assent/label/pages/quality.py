@@ -1,0 +1,73 @@
+"""The lead's pages on the quality of a batch: how far labelers agree, and what models of labelers say."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from assent.label import access, schema
+from assent.label.pages import page, see
+from assent.label.store import batches
+from assent.label.store.database import Database
+
+router = APIRouter(prefix="/lead", include_in_schema=False)
+ACCESS = {
+    "GET /lead/quality": access.READERS,
+    "GET /lead/batches/{name}/quality": access.READERS,
+    "GET /lead/batches/{name}/models": access.READERS,
+}
+RULES = {
+    "strict": "Better, worse or tied: all three the same",
+    "drop": "Pairs that neither ties",
+    "half": "A tie against a preference counts half",
+}
+
+
+@router.get("/quality")
+def quality(request: Request) -> Response:
+    """The quality of the newest batch that has answers."""
+    database: Database = request.app.state.database
+    with database.read() as connection:
+        name = batches.newest_answered(connection)
+    return see(f"/lead/batches/{name}/quality" if name else "/lead")
+
+
+@router.get("/batches/{name}/quality")
+def batch_quality(request: Request, name: str) -> Response:
+    """Every labeler of a batch, by name, never a list of the best; and how the batch holds together."""
+    found, known = _known(request, name)
+    between: Any = found["between"] if found else []
+    heat = {(one["one"], one["other"]): one for one in ([] if "unknown" in between else between)}
+    agreed = agreements(found["agreement"]) if found else []
+    return page(request, "lead_quality.html.j2", heat=heat, agreements=agreed, **known)
+
+
+@router.get("/batches/{name}/models")
+def batch_models(request: Request, name: str) -> Response:
+    """What is probably so and whose word says how much, by models of labelers; never a list of the best."""
+    return page(request, "lead_models.html.j2", **_known(request, name)[1])
+
+
+def _known(request: Request, name: str) -> tuple[Mapping[str, Any] | None, dict[str, Any]]:
+    """The numbers of a batch, and what every page about them needs."""
+    found, renewing = request.app.state.measures.known(name)
+    database: Database = request.app.state.database
+    with database.read() as connection:
+        names = batches.names(connection)
+    words = {one["name"]: one["text"] for one in schema.questions(schema.VERSION)["flags"]}
+    return found, {"batch": name, "found": found, "renewing": renewing, "names": names, "words": words}
+
+
+def agreements(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Agreement by each rule, flat, for a chart; rules by which nothing counts are left out."""
+    return [
+        {
+            "name": RULES[rule],
+            "chance": one["chance"],
+            "pairs": one["pairs"],
+            **one["found"],
+            **one["found"]["interval"],
+        }
+        for rule, one in found.items()
+        if "unknown" not in one
+    ]
