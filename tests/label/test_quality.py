@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text, update
 
-from assent.label import book, doubts, pace, quality
+from assent.label import book, doubts, gold, pace, quality
 from assent.label.book import Book, Judged
 from assent.label.pace import Times
 from assent.label.store import answers, batches, exporting, slots, tables
@@ -92,15 +92,15 @@ def test_gold_passes_the_careful_and_flags_the_careless(error: float, state: str
         judged(n, "a", (1, 2, 3, 4) if rng.random() > error else (4, 3, 2, 1), gold=(1, 2, 3, 4), stratum="gold")
         for n in range(60)
     ]
-    found = quality.gold_gate(rows)
+    found = gold.gate(rows)
     assert found["state"] == state
     assert found["share"] == pytest.approx(1 - error, abs=0.12)
 
 
 def test_a_gate_without_evidence_is_open_or_unknown_and_removes_nothing() -> None:
-    assert quality.gold_gate([])["state"] == "unknown"
-    assert quality.gold_gate([judged(1, "a", (1, 2), gold=(1, 2))])["state"] == "open"
-    assert quality.gold_gate([judged(1, "a", (1, 1), gold=(1, 2))])["state"] == "unknown"  # a tie says neither
+    assert gold.gate([])["state"] == "unknown"
+    assert gold.gate([judged(1, "a", (1, 2), gold=(1, 2))])["state"] == "open"
+    assert gold.gate([judged(1, "a", (1, 1), gold=(1, 2))])["state"] == "unknown"  # a tie says neither
 
 
 def test_whoever_prefers_the_first_place_is_seen() -> None:

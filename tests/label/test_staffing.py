@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from assent.label import screening, survey
-from assent.label.store import tables
+from assent.label import gold, quality, screening, survey
+from assent.label.store import answers, batches, slots, tables
 from assent.label.store.database import Database
-from assent.label.store.slots import RefusedError
+from assent.label.store.slots import RefusedError, Worker
+from assent.records import FLAGS
+from tests.label import kit
+from tests.label.test_quality import do, judged
 from tests.label.web import Site
 
 
@@ -94,3 +97,154 @@ def test_labelers_answer_and_readers_count(site: Site) -> None:
     assert labeler.post("/work-survey", json={"answers": {"pay": questions["pay"]["choices"][0]}}).status_code == 204
     assert site.person("researcher", "Rosa").get("/manage/survey").json()["answers"] == 0
     assert labeler.get("/manage/survey").status_code == 403
+
+
+# -- the four criteria ---------------------------------------------------------------------------------------------
+
+
+def told_flags(*said: str) -> tuple[dict[str, bool | None], ...]:
+    return tuple(dict.fromkeys(FLAGS, False) | ({one: True} if one else {}) for one in said)
+
+
+def test_flags_are_compared_as_sensitive_or_not_with_most_leads() -> None:
+    mine = [
+        judged(1, "c", (1, 2, 3), flags=told_flags("violent_content", "", "")),
+        judged(2, "c", (1, 2), flags=told_flags("expresses_opinion", "sexual_content")),
+    ]
+    leads = [
+        judged(1, "l1", (1, 2, 3), flags=told_flags("gives_harmful_advice", "", "sexual_content")),
+        judged(1, "l2", (1, 2, 3), flags=told_flags("violent_content", "violent_content", "")),
+        judged(1, "l3", (1, 2, 3), flags=told_flags("violent_content", "violent_content", "")),
+        judged(2, "l1", (1, 2), flags=told_flags("", "sexual_content")),
+        judged(2, "l2", (1, 2), flags=told_flags("", "")),  # of two minds about the second: it says nothing
+    ]
+    # output 1/0: yes and yes; 1/1: no and most say yes; 1/2: no and most say no; 2/0: an opinion is not sensitive
+    assert screening.same_flags(mine, leads) == pytest.approx(3 / 4)
+    assert screening.same_flags(mine, []) is None
+
+
+def proposed(database: Database, role: str = "labeler") -> tuple[int, str, int]:
+    """A candidate, their code, and a lead."""
+    (who,), (lead,) = kit.people(database, 1, role), kit.people(database, 1, "lead")
+    database.transact(lambda connection: screening.propose(connection, who, lead))
+    with database.read() as connection:
+        return who, screening.candidates(connection)[0]["candidate"], lead
+
+
+def test_flags_and_rankings_are_scored_from_a_batch(database: Database) -> None:
+    who, code, lead = proposed(database)
+    gold_items = [
+        batches.NewItem(**{**one.__dict__, "stratum": "gold", "gold": [1, 2, 3, 4]}) for one in kit.items(5, 2)
+    ]
+    kit.batch(database, gold_items)
+    for _ in range(5):
+        do(database, Worker(who, "train", 60), (1, 2, 4, 3))
+    with pytest.raises(RefusedError, match="no lead has judged"):
+        database.transact(lambda connection: screening.score_flags(connection, code, "first", lead))
+    for _ in range(5):
+        do(database, Worker(lead, "train", 60), (1, 2, 3, 4))
+    database.transact(lambda connection: screening.score_flags(connection, code, "first", lead))
+    database.transact(lambda connection: screening.score_rankings(connection, code, "first", lead))
+    with database.read() as connection:
+        (one,) = screening.candidates(connection)
+    assert one["scores"] == {"flagging": 1.0, "ranking": round(5 / 6, 4)}
+    assert one["gates"] == {"flagging": "pass", "ranking": "pass", "demonstration": "unknown"}
+    assert gold.gate([])["state"] == "unknown"
+
+
+def test_writing_is_rated_by_leads_and_the_score_is_the_mean(database: Database) -> None:
+    who, code, lead = proposed(database)
+    kit.batch(database, kit.items(2, 1, responses=0))
+    for n in range(2):
+        identity, _ = slots.claim(database, Worker(who, "train", 60))
+        assert identity is not None
+        document = {"schema": 1, "response": f"Written {n}", "prompt_flags": {}, "note": "", "seconds": 3.0}
+        answers.submit(database, Worker(who, "train", 60), identity, f"key-{n:06}", document)
+    again = {**document, "response": "Written better"}
+    answers.revise(database, Worker(who, "train", 60), identity, "key-again", again)
+    (other,) = kit.people(database, 1, "lead")
+    for actor, item, rating in ((lead, 1, 7), (lead, 2, 4), (other, 2, 6), (lead, 2, 5)):
+        database.transact(
+            lambda connection, actor=actor, item=item, rating=rating: screening.rate(
+                connection, code, item, rating, actor
+            )
+        )
+    with database.read() as connection:
+        assert [one["response"] for one in screening.writings(connection, code)] == ["Written 0", "Written better"]
+        (one,) = screening.candidates(connection)
+    assert one["scores"]["demonstration"] == 6.0  # of 7, 5 (the second time counts) and 6
+    assert one["gates"]["demonstration"] == "pass"
+    for item, rating, status in ((1, 8, 422), (9, 5, 404)):
+        with pytest.raises(RefusedError) as refused:
+            database.transact(
+                lambda connection, item=item, rating=rating: screening.rate(connection, code, item, rating, lead)
+            )
+        assert refused.value.status == status
+
+
+def test_who_is_being_screened_has_a_code_on_the_page_of_quality_too(light: Database) -> None:
+    who, code, lead = proposed(light)
+    kit.batch(light, kit.items(2, 2))
+    for one in (who, lead):
+        for _ in range(2):
+            do(light, Worker(one, "train", 60), (1, 2, 3, 4))
+    with light.read() as connection:
+        found = quality.overview(connection, "first")
+    assert {one["labeler"] for one in found["labelers"]} == {"lead-1", f"candidate {code[:6]}"}
+    assert "labeler-0" not in str(found)
+    light.transact(lambda connection: screening.decide(connection, code, "taken", lead))
+    with light.read() as connection:
+        assert "labeler-0" in str(quality.overview(connection, "first"))
+
+
+def test_only_a_candidate_tells_topics(light: Database) -> None:
+    who, code, lead = proposed(light)
+    light.transact(lambda connection: screening.tell_topics(connection, who, "  Politics; people with disabilities "))
+    with light.read() as connection:
+        assert screening.candidates(connection)[0]["scores"] == {"topics": "Politics; people with disabilities"}
+    for number, words in ((lead, "all"), (who, " "), (who, "x" * 5001)):
+        with pytest.raises(RefusedError):
+            light.transact(
+                lambda connection, number=number, words=words: screening.tell_topics(connection, number, words)
+            )
+    light.transact(lambda connection: screening.decide(connection, code, "declined", lead))
+    with pytest.raises(RefusedError, match="not being screened"):
+        light.transact(lambda connection: screening.tell_topics(connection, who, "all"))
+
+
+def test_pages_of_candidates_have_no_names(site: Site) -> None:
+    labeler = site.person("labeler", "Ada Lovelace")
+    admin, lead = site.person("admin", "Root"), site.person("lead", "Lena")
+    assert "Screen Ada Lovelace" in admin.get("/admin").text
+    assert admin.post("/admin/people/1/propose").status_code == 303
+    assert "You are being screened" in labeler.get("/tasks").text
+    assert labeler.post("/screening", data={"topics": "Sports <b>"}).status_code == 303
+    listed = lead.get("/lead/candidates").text
+    code = listed.partition("/lead/candidates/")[2].partition('"')[0]
+    shown = lead.get(f"/lead/candidates/{code}")
+    assert shown.status_code == 200
+    assert "Sports &lt;b&gt;" in shown.text
+    assert "Ada" not in listed + shown.text
+    for path in ("/lead/candidates", f"/lead/candidates/{code}"):
+        assert admin.get(path).status_code == 403
+        assert labeler.get(path).status_code == 403
+    told = lead.post(f"/lead/candidates/{code}/batch", data={"batch": "x", "what": "ranking"})
+    assert told.status_code == 404
+    kit.batch(site.database, kit.items(1, 1))
+    told = lead.post(f"/lead/candidates/{code}/batch", data={"batch": "first", "what": "ranking"})
+    assert (told.status_code, "no item with a known answer" in told.text) == (409, True)
+    assert lead.post(f"/lead/candidates/{code}/decision", data={"decision": "taken"}).status_code == 303
+    assert "You are being screened" not in labeler.get("/tasks").text
+
+
+def test_the_pages_of_the_survey(site: Site) -> None:
+    labeler, reader = site.person("labeler", "Ada"), site.person("researcher", "Rosa")
+    assert reader.get("/survey").status_code == 403
+    assert labeler.get("/lead/survey").status_code == 403
+    assert labeler.post("/survey", data={}).status_code == 422
+    assert labeler.post("/survey", data={"shoe": "44"}).status_code == 422
+    for n in range(7):
+        assert labeler.post("/survey", data={"age": "25-34", "pay": "Agree" if n else "Disagree"}).status_code == 303
+    shown = reader.get("/lead/survey").text
+    assert '<strong class="number">5</strong>' in shown
+    assert "hidden" in shown  # four agree and one does not: neither is told

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from assent.label import access, api, manage, pages, signing, staffing, work
 from assent.label.guard import Guard, TooLargeError
 from assent.label.measuring import Measures
-from assent.label.pages import admin, labeler, lead, quality, sign_in
+from assent.label.pages import admin, labeler, lead, quality, sign_in, staff
 from assent.label.settings import Settings
 from assent.label.store.database import BusyError, Database, FullError, StoreError
 from assent.label.store.importing import ImportRefusedError
@@ -44,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.database = database
     app.state.measures = Measures(database)
     table: dict[str, frozenset[str]] = {}
-    for module in (signing, work, manage, staffing, api, sign_in, labeler, lead, quality, admin):
+    for module in (signing, work, manage, staffing, api, sign_in, labeler, lead, quality, staff, admin):
         app.include_router(module.router)
         table |= module.ACCESS
     access.complete(app, table)

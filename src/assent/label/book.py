@@ -7,7 +7,7 @@ what is computed estimates what all rows would give; known answers and repeated 
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
@@ -68,6 +68,14 @@ class Book:
         several = self.rankings()
         return [row for row in self.rows if str(row.item) in several and row.stratum != "retest"]
 
+    def named(self, names: Mapping[str, str]) -> "Book":
+        """The same with other names for some labelers."""
+        rows, apart = (
+            tuple(replace(one, labeler=names[one.labeler]) if one.labeler in names else one for one in part)
+            for part in (self.rows, self.apart)
+        )
+        return replace(self, rows=rows, apart=apart)
+
     def everything(self) -> list[Judged]:
         """Rows and those apart, each once, in the order in which they were done."""
         known = {(row.item, row.labeler): row for row in (*self.rows, *self.apart)}
@@ -102,6 +110,12 @@ def latest(connection: Connection, number: int, *, most: int = LATEST) -> Book:
     for start in range(0, len(items), CHUNK):
         found += _book(connection, _rankings(number).where(answer.c.item.in_(items[start : start + CHUNK]))).rows
     return Book(tuple(found), 0)
+
+
+def of_labeler(connection: Connection, number: int, who: int) -> tuple[Judged, ...]:
+    """The rankings of one labeler in a batch, the latest, oldest first."""
+    mine = _rankings(number).where(answer.c.labeler == who).order_by(answer.c.id.desc()).limit(MOST)
+    return _book(connection, mine).rows
 
 
 def _with_answers(connection: Connection, number: int) -> list[int]:

@@ -26,7 +26,7 @@ from assent.label.quality import Gathered
 from assent.label.store import batches
 from assent.label.store.database import Database
 from assent.label.store.slots import RefusedError
-from assent.label.store.tables import adjudication, answer, item
+from assent.label.store.tables import adjudication, answer, item, screening
 
 RENEW = 60.0  # seconds that numbers are good enough, whatever has come since
 LONGEST = 1800.0  # seconds after which a computation is given up
@@ -105,7 +105,8 @@ def _moment(connection: Connection, number: int, state: str) -> tuple[int, ...]:
     newest = select(func.max(answer.c.id))  # of all batches: that is one look at an index, of one it is a million
     aside = select(func.count()).where(item.c.batch == number, item.c.state == "quarantined")
     decided = select(func.max(adjudication.c.id))
-    rows = [aside, decided] if state == "frozen" else [aside, decided, newest]
+    screened = select(func.count()).where(screening.c.decision == "open")  # these have codes for names
+    rows = [aside, decided, screened] if state == "frozen" else [aside, decided, screened, newest]
     return tuple(connection.execute(one).scalar_one() or 0 for one in rows)
 
 

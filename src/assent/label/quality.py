@@ -5,18 +5,16 @@ the rows; `measuring` does it beside the server and says of which moment the num
 says why instead: a gate is pass, flag, open or unknown, and none of them removes anything.
 """
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from math import isnan
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from assent.label import doubts, models, pace
-from assent.label.book import MOST, Book, Judged, read
+from assent.label import doubts, gold, models, pace, screening
+from assent.label.book import MOST, Book, read
 from assent.label.pace import Times
 from assent.label.store import batches
 from assent.label.store.database import now
@@ -43,12 +41,14 @@ def overview(connection: Connection, name: str, most: int = MOST) -> dict[str, A
 def gathered(connection: Connection, name: str, most: int = MOST) -> Gathered:
     """What is needed of a batch; raises RefusedError 404."""
     row = batches.found(connection, name)
+    codes = screening.codes(connection)  # who is being screened has a code here as well
+    times = pace.times(connection, row.id)
     return Gathered(
         batch=name,
         frozen=row.state == "frozen",
         at=connection.execute(select(now())).scalar_one(),
-        book=read(connection, row.id, most=most),
-        times=pace.times(connection, row.id),
+        book=read(connection, row.id, most=most).named(codes),
+        times={codes.get(who, who): one for who, one in times.items()},
         decided=tuple(sorted(doubts.decided(connection, row.id))),
     )
 
@@ -145,7 +145,7 @@ def labelers(book: Book, times: Mapping[str, Times]) -> list[dict[str, Any]]:
         {
             "labeler": name,
             "others": _of(others, name),
-            "gold": gold_gate(row for row in everything if row.labeler == name),
+            "gold": gold.gate(row for row in everything if row.labeler == name),
             "position": _of(biases, name),
             "time": pace.throughput(times[name]) if name in times else {"unknown": "no answers yet"},
         }
@@ -155,33 +155,6 @@ def labelers(book: Book, times: Mapping[str, Times]) -> list[dict[str, Any]]:
 
 def _of(found: Any, name: str) -> Any:
     return found.get(name, found if "unknown" in found else {"unknown": "nothing to compare with yet"})
-
-
-def gold_gate(rows: Iterable[Judged]) -> dict[str, Any]:
-    """The sequential test of a labeler's gold items, in the order they were done; "unknown" without any.
-
-    The pairs of one item depend on each other, so each item gives one: a pair that both put in an order, chosen by a
-    hash. share: over all such pairs.
-    """
-    from assent.statistics.quality import sequential_test
-
-    right: list[bool] = []
-    agreed = counted = 0
-    for row in rows:
-        if row.gold is None:
-            continue
-        pairs = [
-            (row.gold[a] < row.gold[b]) == (row.ranks[a] < row.ranks[b])
-            for a, b in combinations(range(len(row.ranks)), 2)
-            if row.gold[a] != row.gold[b] and row.ranks[a] != row.ranks[b]
-        ]
-        if pairs:
-            digest = hashlib.sha256(f"{row.item} {row.labeler}".encode()).digest()
-            right.append(pairs[int.from_bytes(digest[:4]) % len(pairs)])
-            agreed, counted = agreed + sum(pairs), counted + len(pairs)
-    if not right:
-        return {"state": "unknown", "items": 0}
-    return {**asdict(sequential_test(right)), "share": agreed / counted, "seen": len(right)}
 
 
 def _or_unknown(work: Callable[[], Any]) -> Any:

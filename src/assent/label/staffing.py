@@ -14,6 +14,7 @@ ACCESS = {
     "POST /manage/candidates": access.ADMINS,
     "POST /manage/candidates/{candidate}/scores": access.READERS,
     "POST /manage/candidates/{candidate}/rankings": access.READERS,
+    "POST /manage/candidates/{candidate}/flags": access.READERS,
     "POST /manage/candidates/{candidate}/decision": access.LEADS,
     "GET /manage/survey": access.READERS,
     "GET /work-survey": access.LABELERS,
@@ -34,7 +35,7 @@ class Scores(BaseModel):
 
 
 class OfBatch(BaseModel):
-    """The batch whose gold items a candidate has ranked."""
+    """The batch in which a candidate has worked."""
 
     batch: str
 
@@ -59,7 +60,8 @@ def _database(request: Request) -> Database:
 def list_candidates(request: Request) -> list[dict[str, Any]]:
     """All candidates by code."""
     with _database(request).read() as connection:
-        return screening.candidates(connection)
+        rows = screening.candidates(connection)
+    return [{name: value for name, value in row.items() if name != "ratings"} for row in rows]
 
 
 @router.post("/manage/candidates", status_code=204)
@@ -81,6 +83,13 @@ def score_rankings(request: Request, candidate: str, given: OfBatch) -> None:
     """Score a candidate's rankings by a batch's gold items."""
     actor = access.person(request).id
     _database(request).transact(lambda connection: screening.score_rankings(connection, candidate, given.batch, actor))
+
+
+@router.post("/manage/candidates/{candidate}/flags", status_code=204)
+def score_flags(request: Request, candidate: str, given: OfBatch) -> None:
+    """Score a candidate's flags by what leads said of the same outputs in a batch."""
+    actor = access.person(request).id
+    _database(request).transact(lambda connection: screening.score_flags(connection, candidate, given.batch, actor))
 
 
 @router.post("/manage/candidates/{candidate}/decision", status_code=204)

@@ -22,6 +22,8 @@ MENUS: dict[str, tuple[tuple[str, str], ...]] = {
         ("/lead", "Overview"),
         ("/lead/quality", "Quality"),
         ("/lead/adjudication", "Adjudication"),
+        ("/lead/candidates", "Candidates"),
+        ("/lead/survey", "Survey"),
         ("/tasks", "Tasks"),
         ("/guidelines", "Guidelines"),
     ),

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from assent.label import access, render, schema, work
+from assent.label import access, render, schema, screening, work
 from assent.label.pages import facts, page, reading, see
 from assent.label.store import slots
 from assent.label.store.database import Database
@@ -40,7 +40,9 @@ def tasks(request: Request) -> Response:
     """What waits, and what was begun."""
     database: Database = request.app.state.database
     with database.read() as connection:
-        return page(request, "tasks.html.j2", **reading.desk(connection, work.worker(request)))
+        shown = reading.desk(connection, work.worker(request))
+        screened = screening.candidate_of(connection, access.person(request).id) is not None
+    return page(request, "tasks.html.j2", **shown, screened=screened)
 
 
 @router.post("/tasks/next")

@@ -6,6 +6,7 @@ from pathlib import PurePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+from fastapi.concurrency import run_in_threadpool
 
 from assent.label import access, accounts, doubts, manage
 from assent.label.book import LATEST, latest
@@ -83,14 +84,18 @@ async def make_batch(
 ) -> Response:
     """Import files of records as a batch, all or nothing; what was wrong is told beside the form."""
     form = dict(await request.form())
-    try:
-        plan = planned(form)
-        work = [one for file in files for one in importing.parse(file.file, PurePath(file.filename or "file").name)]
-        source = Source(work=tuple(work), practice=practice)
-        manage.put(request, name, source, plan, guideline, access.person(request).id)
-    except (RefusedError, ImportRefusedError, ValueError) as error:
-        return _new_batch(request, {key: str(value) for key, value in form.items()}, str(error), 422)
-    return see(f"/lead/batches/{name}")
+
+    def put() -> Response:  # not where all requests are received: a large import would hold them up
+        try:
+            plan = planned(form)
+            work = [one for file in files for one in importing.parse(file.file, PurePath(file.filename or "file").name)]
+            source = Source(work=tuple(work), practice=practice)
+            manage.put(request, name, source, plan, guideline, access.person(request).id)
+        except (RefusedError, ImportRefusedError, ValueError) as error:
+            return _new_batch(request, {key: str(value) for key, value in form.items()}, str(error), 422)
+        return see(f"/lead/batches/{name}")
+
+    return await run_in_threadpool(put)
 
 
 def planned(form: Mapping[str, Any]) -> Plan:

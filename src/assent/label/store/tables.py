@@ -140,6 +140,7 @@ item = Table(
     Column("gold", JSON),  # the ranks that are known to be right
     Column("prompt", JSON, nullable=False),  # long columns stand last: SQLite reads past them to reach later ones
     Column("responses", JSON, nullable=False),  # as imported, with the policies' names; [] for a demonstration
+    Column("meant", JSON),  # of a practice item: {"reason", "response"}, told when it has been handed in
     UniqueConstraint("batch", "record", "stratum", name="item_batch_record"),
 )
 Index(
@@ -225,6 +226,16 @@ answer = Table(
 )
 Index("answer_batch", answer.c.batch, answer.c.item)
 Index("answer_labeler", answer.c.labeler, answer.c.at)
+_FIRST = text("revision = 1")
+Index(
+    "answer_pace",  # holds all that is asked about time, so that a million answers need not be read for it
+    answer.c.batch,
+    answer.c.labeler,
+    answer.c.at,
+    answer.c.seconds,
+    sqlite_where=_FIRST,
+    postgresql_where=_FIRST,
+)
 
 receipt = Table(
     "receipt",
@@ -248,6 +259,7 @@ screening = Table(
     Column("scores", JSON, nullable=False),
     Column("decision", String(20), nullable=False, server_default="open"),  # open | taken | declined
     Column("cutoffs", String(50), nullable=False),
+    Column("ratings", JSON, nullable=False, server_default=text("'{}'")),  # item -> lead -> 1-7, of demonstrations
 )
 
 survey = Table(
