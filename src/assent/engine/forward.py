@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from assent.engine.attention import (
+from assent.engine.attention.plans import (
     NAME,
     Cache,
     DecodePlan,
@@ -70,19 +70,19 @@ class RowForward:
     def states_before(self, prompts: Sequence[Tokens], responses: Sequence[Tokens]) -> Float[Tensor, "tokens width"]:
         """See `Forward`."""
         layout = Layout.of(prompts, [(response,) for response in responses], self.machine.torch_device)
-        return self._states(layout, RowPlan.of(layout))[layout.predictors]
+        return self._states(layout, RowPlan(layout))[layout.predictors]
 
     def states_at_end(
         self, prompts: Sequence[Tokens], branches: Sequence[Sequence[Tokens]]
     ) -> Float[Tensor, "branches width"]:
         """See `Forward`."""
         layout = Layout.of(prompts, branches, self.machine.torch_device)
-        return self._states(layout, RowPlan.of(layout))[layout.lasts]
+        return self._states(layout, RowPlan(layout))[layout.lasts]
 
     def prefill(self, prompts: Sequence[Tokens], cache: Cache, slots: Sequence[Tensor]) -> Float[Tensor, "prompts v"]:
         """Put prompts into the cache, each into all its `slots`; the logits after each prompt."""
         layout = Layout.of(prompts, [()] * len(prompts), self.machine.torch_device)
-        plan = PrefillPlan(RowPlan.of(layout), cache, tuple(slots))
+        plan = PrefillPlan(RowPlan(layout), cache, tuple(slots))
         return self.logits(self._states(layout, plan)[layout.prompt_ends])
 
     def decode(self, ids: Tensor, cache: Cache, positions: Tensor, length: int) -> Float[Tensor, "slots v"]:

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from assent.engine import distributed
-from assent.engine.attention import Cache
+from assent.engine.attention.plans import Cache
 from assent.engine.batches import Sampled, Tokens, micro_batches
 from assent.engine.forward import Forward, PlainForward, RowForward
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from assent.engine import distributed
-from assent.engine.attention import UnsupportedError
+from assent.engine.attention.plans import UnsupportedError
 from assent.engine.batches import TextBatch, Tokens, in_order, micro_batches
 from assent.engine.encode import TextItem, text_batch
 from assent.engine.forward import RowForward

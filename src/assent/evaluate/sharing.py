@@ -13,10 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from assent.engine.attention import Cache, Plan, Row, RowPlan, UnsupportedError, following
+from assent.engine.attention.plans import Cache, Plan, Row, RowPlan, UnsupportedError, following
+from assent.engine.attention.slices import Slice
 from assent.engine.batches import Tokens
 from assent.engine.forward import RowForward
-from assent.engine.layout import Layout, Slice
+from assent.engine.layout import Layout
 from assent.engine.machine import Machine
 
 SHORTEST = 16  # tokens: a shorter common beginning is not worth a second kind of attention
@@ -69,8 +70,8 @@ class AfterBeginning:
         if window is not None:
             raise UnsupportedError("a window over a shared beginning")
         before = self.beginning.keys_and_values(layer, key, value)
-        parts = [_attend_slice(piece, query, key, value, before, scale) for piece in self.rows.layout.slices]
-        return torch.cat(parts)[self.rows.order]
+        parts = [_attend_slice(piece, query, key, value, before, scale) for piece in self.rows.slices.pieces]
+        return torch.cat(parts)[self.rows.slices.order]
 
 
 def _attend_slice(
@@ -117,7 +118,7 @@ def states_before(
     machine = forward.machine
     fed = [[ending[:-1] for ending in one.endings if len(ending) > 1] for one in questions]
     layout = Layout.of([one.context for one in questions], fed, machine.torch_device)
-    rows = RowPlan.of(layout)
+    rows = RowPlan(layout)
     plan: Plan = rows if beginning is None else AfterBeginning(rows, beginning)
     positions = layout.positions + (beginning.length if beginning else 0)
     return _trunk(forward.module, layout.ids, positions, plan, machine)[_predictors(questions, machine)]

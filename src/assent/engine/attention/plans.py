@@ -6,18 +6,19 @@ token for each of many sequences against the cache (`DecodePlan`).
 """
 
 import contextlib
+import functools
 from collections.abc import Generator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from assent.engine.layout import Layout, Slice
+from assent.engine.attention import flash, processor, slices
+from assent.engine.layout import Layout
 from assent.engine.machine import Machine
 
 NAME = "assent"
@@ -92,24 +93,34 @@ AttentionInterface.register(NAME, attend)
 
 @dataclass(frozen=True)
 class RowPlan:
-    """Whole sequences: each slice is gathered, attends, and goes back to its places."""
+    """Whole sequences, by the fastest way that takes them; all ways give the same numbers."""
 
     layout: Layout
-    order: Int[Tensor, " row"]
-
-    @classmethod
-    def of(cls, layout: Layout) -> "RowPlan":
-        """The plan of a layout."""
-        return cls(layout, layout.restore())
 
     def attend(self, layer: int, query: Row, key: Row, value: Row, scale: float, window: int | None) -> Row:
         """See `Plan`."""
-        parts = [_attend_slice(piece, query, key, value, scale, window) for piece in self.layout.slices]
-        return torch.cat(parts)[self.order]
+        if processor.takes(query, key, value):
+            return self._trees.attend(query, key, value, scale, window)
+        if flash.takes(query, key, value):
+            return self._sequences.attend(query, key, value, scale, window)
+        return self.slices.attend(query, key, value, scale, window)
+
+    @functools.cached_property
+    def slices(self) -> slices.Slices:
+        """The row cut into slices."""
+        return slices.Slices.of(self.layout)
+
+    @functools.cached_property
+    def _trees(self) -> processor.Trees:
+        return processor.Trees.of(self.layout.trees)
+
+    @functools.cached_property
+    def _sequences(self) -> flash.Sequences:
+        return flash.Sequences.of(self.layout)
 
 
 class Cache:
-    """Keys and values of the sequences being decoded: per layer `[slots, key heads, length, width]`.
+    """Keys and values of the sequences being decoded: per layer `[slots, length, key heads, width]`.
 
     A layer's stores are made when its first keys arrive, so that their shape is the model's business. They begin as
     zeros: what is masked must at least be finite.
@@ -128,13 +139,16 @@ class Cache:
 
     def _store(self, row: Row) -> Tensor:
         _, heads, width = row.shape
-        return row.new_zeros((self.slots, heads, self.length, width), dtype=self._dtype or row.dtype)
+        shape, dtype = (self.slots, self.length, heads, width), self._dtype or row.dtype
+        if row.device.type == "cuda":  # flash attention reads the heads of a place side by side
+            return row.new_zeros(shape, dtype=dtype)
+        return row.new_zeros((self.slots, heads, self.length, width), dtype=dtype).transpose(1, 2)
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` places of one slot to another."""
         for stores in self._stores.values():
             for store in stores:
-                store[target, :, :length] = store[source, :, :length]
+                store[target, :length] = store[source, :length]
 
 
 @dataclass(frozen=True)
@@ -147,14 +161,22 @@ class PrefillPlan:
 
     def attend(self, layer: int, query: Row, key: Row, value: Row, scale: float, window: int | None) -> Row:
         """See `Plan`."""
-        for piece in self.rows.layout.slices:
-            length = piece.places.shape[1]
-            slots = torch.cat([self.slots[tree] for tree in piece.rows])
-            repeats = torch.tensor([len(self.slots[tree]) for tree in piece.rows], device=slots.device)
-            sources = torch.repeat_interleave(torch.arange(len(piece.rows), device=slots.device), repeats)
-            for store, row in zip(self.cache.stores(layer, key, value), (key, value), strict=True):
-                store[slots, :, :length] = row[piece.places[sources]].transpose(1, 2).to(store.dtype)
+        token, slot, place = self._entries
+        for store, row in zip(self.cache.stores(layer, key, value), (key, value), strict=True):
+            store[slot, place] = row[token].to(store.dtype)
         return self.rows.attend(layer, query, key, value, scale, window)
+
+    @functools.cached_property
+    def _entries(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Which token of the row goes to which place of which slot."""
+        parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        for ((start, length), *_), slots in zip(self.rows.layout.trees, self.slots, strict=True):
+            steps = torch.arange(length)
+            many = len(slots)
+            parts.append(((start + steps).repeat(many), slots.cpu().repeat_interleave(length), steps.repeat(many)))
+        device = self.rows.layout.ids.device
+        token, slot, place = (torch.cat(columns).to(device) for columns in zip(*parts, strict=True))
+        return token, slot, place
 
 
 @dataclass(frozen=True)
@@ -167,56 +189,19 @@ class DecodePlan:
 
     def attend(self, layer: int, query: Row, key: Row, value: Row, scale: float, window: int | None) -> Row:
         """See `Plan`."""
+        stores = self.cache.stores(layer, key, value)
+        if processor.takes(query, key, value):
+            return processor.decode(query, key, value, stores, self.positions, scale, window)
         count = len(self.positions)
         slots = torch.arange(count, device=query.device)
-        keys, values = self.cache.stores(layer, key, value)
-        keys[slots, :, self.positions] = key.to(keys.dtype)
-        values[slots, :, self.positions] = value.to(values.dtype)
+        for store, row in zip(stores, (key, value), strict=True):
+            store[slots, self.positions] = row.to(store.dtype)
+        if flash.takes(query, *stores):
+            return flash.decode(query, stores, self.positions, scale, window)
         places = torch.arange(self.length, device=query.device)[None, :]
         visible = places <= self.positions[:, None]
         if window is not None:
             visible &= places > self.positions[:, None] - window
-        keys, values = (store[:count, :, : self.length].to(query.dtype) for store in (keys, values))
-        return _attention(query[:, :, None], keys, values, visible[:, None, None], scale)[:, :, 0]
-
-
-def _attend_slice(piece: Slice, query: Row, key: Row, value: Row, scale: float, window: int | None) -> Row:
-    """Attention of one slice; returns its real tokens, sequence after sequence."""
-    queries, keys, values = (row[piece.places].transpose(1, 2) for row in (query, key, value))
-    if piece.context is not None:
-        keys = torch.cat([key[piece.context].transpose(1, 2), keys], dim=2)
-        values = torch.cat([value[piece.context].transpose(1, 2), values], dim=2)
-    visible = _visible(piece, window)
-    out = _attention(queries, keys, values, visible, scale)
-    return out.transpose(1, 2)[piece.inside]
-
-
-def _visible(piece: Slice, window: int | None) -> Bool[Tensor, "..."] | None:
-    """Which keys each query of a slice sees; None for plain causal attention.
-
-    Padding lies to the right of what counts, so causality alone keeps it out of a slice of whole sequences.
-    """
-    length = piece.places.shape[1]
-    steps = torch.arange(length, device=piece.places.device)
-    causal = steps[:, None] >= steps[None, :]
-    if piece.context is None:
-        if window is None or window >= length:
-            return None
-        return causal & (steps[:, None] - steps[None, :] < window)
-    assert piece.context_inside is not None
-    shape = (len(piece.places), 1, length)
-    prompt = piece.context_inside[:, None, None, :].expand(*shape, -1)
-    branch = causal.expand(*shape, -1)
-    if window is not None:
-        widths = piece.context_inside.sum(1)[:, None, None, None]
-        places = torch.arange(piece.context_inside.shape[1], device=steps.device)
-        prompt = prompt & (widths + steps[:, None] - places < window)
-        branch = branch & (steps[:, None] - steps[None, :] < window)
-    return torch.cat([prompt, branch], dim=-1)
-
-
-def _attention(query: Tensor, key: Tensor, value: Tensor, visible: Tensor | None, scale: float) -> Tensor:
-    grouped = query.shape[1] != key.shape[1]
-    return scaled_dot_product_attention(
-        query, key, value, attn_mask=visible, is_causal=visible is None, scale=scale, enable_gqa=grouped
-    )
+        keys, values = (store[:count, : self.length].transpose(1, 2) for store in stores)
+        query = query.to(keys.dtype)
+        return slices.attention(query[:, :, None], keys, values, visible[:, None, None], scale)[:, :, 0]
