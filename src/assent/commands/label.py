@@ -133,6 +133,8 @@ class Import(Place):
     """Lines of {"id": ..., "score": ...}: the more uncertain, the likelier chosen."""
     practice: int = 0
     """So many of the first items are shown to everybody first and not counted."""
+    meant: Path | None = None
+    """Lines of {"id", "reason", "ranks" or "response"}: practice items, explained when somebody has done one."""
     mode: str = "plain"
     """plain, few_shot or user_based."""
     seed: int = 0
@@ -140,7 +142,7 @@ class Import(Place):
     def work(self) -> None:
         """Import."""
         from assent.label.planning import Plan
-        from assent.label.store import batches, importing
+        from assent.label.store import batches, importing, meant
 
         names = ("overlap", "shared", "shared_overlap", "gold", "heldout", "limit", "uniform", "mode", "seed")
         plan = Plan(**{name: getattr(self, name) for name in names})
@@ -148,7 +150,8 @@ class Import(Place):
         if len({one.id for one in work}) != len(work):
             raise ValueError("an id stands in two files; ids are unique in a batch")
         scores = importing.read_scores(self.scores) if self.scores else None
-        source = importing.Source(work=tuple(work), scores=scores, practice=self.practice)
+        explained = meant.parse(self.meant.read_text().splitlines(), self.meant.name) if self.meant else {}
+        source = importing.Source(work=tuple(work), scores=scores, practice=self.practice, meant=explained)
         with opened(self) as database:
             told(lambda: importing.put(database, self.name, source, plan, self.guideline, None))
             with database.read() as connection:

@@ -1,5 +1,6 @@
 """The API for programs: import, export, status. By key and scope; a cookie is never looked at here."""
 
+import json
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -33,6 +34,7 @@ class NewBatch(BaseModel):
     records: str = Field(description="JSONL: prompts, samples, and rankings as gold")
     scores: dict[str, float] | None = None
     practice: int = Field(default=0, ge=0, le=100)
+    meant: list[dict[str, Any]] = Field(default=[], max_length=100)
 
 
 class Guideline(BaseModel):
@@ -100,7 +102,8 @@ def put_batch(request: Request, name: str, given: NewBatch, key: Importing) -> d
         plan = Plan.of(given.plan)
     except ValueError as error:
         raise RefusedError(422, str(error)) from None
-    source = Source(work=tuple(work), scores=given.scores, practice=given.practice)
+    explained = manage.meant_of([json.dumps(one) for one in given.meant], "meant")
+    source = Source(work=tuple(work), scores=given.scores, practice=given.practice, meant=explained)
     return manage.put(request, name, source, plan, given.guideline, None)
 
 

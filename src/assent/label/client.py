@@ -60,11 +60,16 @@ class Client:
         guideline: str,
         scores: Mapping[str, float] | None = None,
         practice: int = 0,
+        meant: Iterable[Mapping[str, Any]] = (),
         **plan: Any,
     ) -> dict[str, Any]:
-        """Make a batch of prompts or samples, and rankings as gold; plan: see `planning.Plan`."""
+        """Make a batch of prompts or samples, and rankings as gold; plan: see `planning.Plan`.
+
+        meant: {"id", "reason", "ranks" or "response"} of records that are practice, told when somebody has done one.
+        """
         lines = "".join(json.dumps(records.to_json(one)) + "\n" for one in work)
-        asked = {"guideline": guideline, "plan": plan, "records": lines, "practice": practice}
+        asked: dict[str, Any] = {"guideline": guideline, "plan": plan, "records": lines, "practice": practice}
+        asked["meant"] = [dict(one) for one in meant]
         whole = asked | ({} if scores is None else {"scores": dict(scores)})
         return self._ask("PUT", f"/batches/{quote(name, safe='')}", json=whole).json()
 

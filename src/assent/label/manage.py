@@ -1,6 +1,7 @@
 """JSON for leads and admins: batches, guidelines, people, keys, the audit log."""
 
 import json
+from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from assent.label.planning import Plan
 from assent.label.store import audit, batches, exporting, importing, tables
 from assent.label.store.database import Database
 from assent.label.store.importing import Source
+from assent.label.store.meant import Meant, parse
 from assent.label.store.slots import RefusedError
 
 router = APIRouter(prefix="/manage")
@@ -106,10 +108,12 @@ def make_batch(
     files: Annotated[list[UploadFile], File()],
     plan: Annotated[str, Form()] = "{}",
     practice: Annotated[int, Form(ge=0, le=100)] = 0,
+    meant: Annotated[UploadFile | None, File()] = None,
 ) -> dict[str, Any]:
-    """Import files of records as a batch."""
+    """Import files of records as a batch; meant: lines that say how practice items are meant."""
     work = [one for file in files for one in importing.parse(file.file, PurePath(file.filename or "file").name)]
-    source = Source(work=tuple(work), practice=practice)
+    explained = meant_of(meant.file if meant else (), "meant")
+    source = Source(work=tuple(work), practice=practice, meant=explained)
     return put(request, name, source, plan_of(plan), guideline, access.person(request).id)
 
 
@@ -122,6 +126,14 @@ def put(request: Request, name: str, source: Source, plan: Plan, guideline: str,
     importing.put(database, name, source, plan, guideline, actor)
     with database.read() as connection:
         return batches.status(connection, name)[0]
+
+
+def meant_of(lines: Iterable[bytes | str], name: str) -> dict[str, Meant]:
+    """How practice items are meant, from lines of JSON."""
+    try:
+        return parse(lines, name)
+    except ValueError as error:
+        raise RefusedError(422, str(error)) from None
 
 
 def plan_of(text: str) -> Plan:

@@ -1,5 +1,7 @@
-"""Screening and the survey in a browser, from the admin's proposal to the lead's decision and counts."""
+"""Screening, the survey and practice in a browser, from the admin's proposal to the lead's decision and counts."""
 
+import json
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,8 +11,10 @@ from scripts.house import House
 from sqlalchemy import select
 
 from assent.label import screening
-from assent.label.store import answers, slots, tables
+from assent.label.planning import Plan
+from assent.label.store import answers, importing, meant, slots, tables
 from tests.label.browser.conftest import watched
+from tests.label.browser.hands import press, rated
 from tests.label.browser.test_pages import entered, serious
 
 
@@ -110,4 +114,29 @@ def test_the_survey_counts_five_and_tells_of_nobody(chromium: Any, house: House)
     assert row.inner_text().split()[-1] == "5"
     page.context.close()
     reader.context.close()
+    assert troubles == []
+
+
+def test_after_practice_one_sees_how_it_was_meant(chromium: Any, house: House) -> None:
+    row = furnished.samples(900, "Which is best?", 3, random.Random(0))
+    lines = ['{"id": "s900", "reason": "Nobody likes to wait.", "ranks": [1, 2, 2]}']
+    one = furnished.samples(901, "And now?", 2, random.Random(1))
+    work = importing.parse([json.dumps(each).encode() for each in (row, one)], "rows")
+    source = importing.Source(work=tuple(work), meant=meant.parse(lines, "lines"))
+    importing.put(house.database, "practised", source, Plan(shared=0), "1", None)
+    page = entered(chromium, house, "sven")
+    troubles = watched(page)
+    page.get_by_role("button", name="Next task").or_(page.get_by_role("link", name="Go on")).click()
+    page.wait_for_selector("body[data-ready]")
+    assert page.locator(".prompt .badge").inner_text() == "Practice"
+    assert "Nobody likes to wait" not in page.content()
+    rated(page, 6, 5, 4)
+    press(page, "1", "j", "2", "j", "3", "Control+Enter")
+    page.wait_for_url("**/practice/**")
+    assert "Nobody likes to wait." in page.inner_text("main")
+    assert page.locator("article").count() == 3
+    looked_at(page)
+    page.get_by_role("button", name="Next task").click()
+    page.wait_for_url("**/task/**")
+    page.context.close()
     assert troubles == []

@@ -14,6 +14,7 @@ ACCESS = {
     "GET /tasks": access.LABELERS,
     "POST /tasks/next": access.LABELERS,
     "GET /task/{slot}": access.LABELERS,
+    "GET /practice/{slot}": access.LABELERS,
     "GET /guidelines": access.EVERYBODY,
     "GET /guidelines/{version}": access.EVERYBODY,
     "GET /history": access.LABELERS,
@@ -61,6 +62,15 @@ def task(request: Request, slot: str) -> Response:
         shown = work.task(connection, work.worker(request), slot)
     name = "task.html.j2" if shown["kind"] == "rank" else "write.html.j2"
     return page(request, name, task=shown, facts=facts(shown))
+
+
+@router.get("/practice/{slot}")
+def practice(request: Request, slot: str) -> Response:
+    """A practice item of one's own, done, beside how it was meant."""
+    database: Database = request.app.state.database
+    with database.read() as connection:
+        shown = reading.practice(connection, work.worker(request), slot)
+    return page(request, "practice.html.j2", **shown)
 
 
 @router.get("/guidelines")

@@ -81,6 +81,7 @@ async def make_batch(
     guideline: Annotated[str, Form(max_length=50)],
     files: Annotated[list[UploadFile], File()],
     practice: Annotated[int, Form(ge=0, le=100)] = 0,
+    meant: Annotated[UploadFile | None, File()] = None,
 ) -> Response:
     """Import files of records as a batch, all or nothing; what was wrong is told beside the form."""
     form = dict(await request.form())
@@ -89,7 +90,8 @@ async def make_batch(
         try:
             plan = planned(form)
             work = [one for file in files for one in importing.parse(file.file, PurePath(file.filename or "file").name)]
-            source = Source(work=tuple(work), practice=practice)
+            explained = manage.meant_of(meant.file if meant else (), "how practice items are meant")
+            source = Source(work=tuple(work), practice=practice, meant=explained)
             manage.put(request, name, source, plan, guideline, access.person(request).id)
         except (RefusedError, ImportRefusedError, ValueError) as error:
             return _new_batch(request, {key: str(value) for key, value in form.items()}, str(error), 422)

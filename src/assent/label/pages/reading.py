@@ -1,5 +1,6 @@
 """What the pages read from the tables; nothing here writes."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,43 @@ def history(connection: Connection, who: Worker, most: int) -> list[dict[str, An
         }
         for row in rows
     ]
+
+
+def practice(connection: Connection, who: Worker, slot: str) -> dict[str, Any]:
+    """A practice item that a labeler has handed in, beside how it was meant. Raises RefusedError 404."""
+    row = slots.owned(connection, who, slot)
+    facts = connection.execute(select(item).where(item.c.id == row.item)).one()
+    if facts.stratum != "practice" or row.state not in ("accepted", "surplus"):
+        raise RefusedError(404, "there is no practice item that you have handed in here")
+    last = select(answer.c.document).where(answer.c.view == slot).order_by(answer.c.revision.desc()).limit(1)
+    document = connection.execute(last).scalar_one()
+    ranks, ratings = document.get("ranks", {}), document.get("ratings", {})
+    responses: list[dict[str, Any]] = [
+        {
+            "html": render.html(facts.responses[place]["text"]),
+            "mine": ranks[key],
+            "rating": ratings[key]["overall"],
+            "meant": None if facts.gold is None else facts.gold[place],
+        }
+        for key, place in row.shown
+    ]
+    pairs = [
+        (one["mine"] - other["mine"], one["meant"] - other["meant"])
+        for one, other in combinations(responses, 2)
+        if one["meant"] is not None
+    ]
+    meant = facts.meant or {}
+    return {
+        "slot": slot,
+        "kind": facts.kind,
+        "messages": [{**one, "html": render.html(one["content"])} for one in facts.prompt["messages"]],
+        "responses": responses,
+        "same": sum((a > 0) - (a < 0) == (b > 0) - (b < 0) for a, b in pairs),
+        "pairs": len(pairs),
+        "reason": meant.get("reason", ""),
+        "written": render.html(document.get("response", "")),
+        "response": render.html(meant.get("response", "")),
+    }
 
 
 def first(prompt: dict[str, Any], most: int = 140) -> str:

@@ -80,6 +80,7 @@ export class Desk {
 
   async goOn(state) {
     this.close({ skipped: "Skipped." }[state] ?? "Sent. Thank you.", "ended");
+    if (this.task.practice && state !== "skipped") return location.assign(`/practice/${this.task.slot}`);
     const next = await send("POST", "/work/claim", {}).catch(() => null);
     location.assign(next?.task ? `/task/${next.task.slot}` : "/");
   }

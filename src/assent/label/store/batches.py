@@ -40,6 +40,7 @@ class NewItem:
     chosen: str = "all"
     propensity: float = 1.0
     gold: Sequence[int] | None = None
+    meant: Mapping[str, str] | None = None
     authors: Sequence[int] = ()
     slots: Sequence[NewSlot] = ()
 
@@ -116,6 +117,7 @@ def _add(connection: Connection, number: int, items: Sequence[NewItem]) -> None:
             "chosen": one.chosen,
             "propensity": one.propensity,
             "gold": None if one.gold is None else list(one.gold),
+            "meant": one.meant,
         }
         for one in items
     ]

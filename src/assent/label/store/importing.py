@@ -10,7 +10,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from assent.label.planning import Plan
 from assent.label.store import batches
 from assent.label.store.batches import NewBatch, NewItem
 from assent.label.store.database import Database
+from assent.label.store.meant import Meant
 from assent.label.store.slots import RefusedError
 from assent.label.store.tables import answer, guideline, item
 from assent.records import Prompt, Ranking, Samples
@@ -167,11 +168,12 @@ def _fit(record: Work, limits: Limits) -> None:
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """What a batch is made from. scores: uncertainty by record id. practice: how many of the first records are shown
-    to everybody first and not counted."""
+    to everybody first and not counted. meant: by record id, how practice items are meant; these come before all."""
 
     work: Sequence[Work]
     scores: Mapping[str, float] | None = None
     practice: int = 0
+    meant: Mapping[str, Meant] = field(default_factory=dict[str, Meant])
 
 
 def read_scores(path: Path) -> dict[str, float]:
@@ -203,9 +205,11 @@ def put(database: Database, name: str, source: Source, plan: Plan, guideline_ver
 
 
 def _planned(source: Source, plan: Plan, authors: Mapping[str, Sequence[int]]) -> list[NewItem]:
-    work = [one for one in source.work if not isinstance(one, Ranking)]
+    explained = _explained(source, plan)
+    others = [one for one in source.work if one.id not in source.meant]
+    work = [one for one in others if not isinstance(one, Ranking)]
     practice, rest = work[: source.practice], work[source.practice :]
-    gold = [_item(one, plan, "gold", authors) for one in source.work if isinstance(one, Ranking)]
+    gold = [_item(one, plan, "gold", authors) for one in others if isinstance(one, Ranking)]
     if not rest:
         raise RefusedError(422, "records: there is nothing to label; prompts or samples are needed")
     if source.scores is not None and (missing := [one.id for one in rest if one.id not in source.scores]):
@@ -215,8 +219,25 @@ def _planned(source: Source, plan: Plan, authors: Mapping[str, Sequence[int]]) -
         replace(_item(rest[one.place], plan, "single", authors), chosen=one.stratum, propensity=one.propensity)
         for one in planning.choose(len(rest), plan, scores)
     ]
-    shown_first = [_item(one, plan, "practice", authors) for one in practice]
+    shown_first = explained + [_item(one, plan, "practice", authors) for one in practice]
     return planning.arrange(chosen, gold, shown_first, plan)
+
+
+def _explained(source: Source, plan: Plan) -> list[NewItem]:
+    """Practice items of which it is told how they were meant, in the order in which that was written down."""
+    known = {one.id: one for one in source.work}
+    if missing := [identity for identity in source.meant if identity not in known]:
+        raise RefusedError(422, f"meant: {missing[0]!r} is the id of no record that is imported")
+    found: list[NewItem] = []
+    for identity, one in source.meant.items():
+        try:
+            fitting = one.fitting(known[identity])
+        except ValueError as error:
+            raise RefusedError(422, f"meant: {error}") from None
+        ranks = None if fitting.ranks is None else list(fitting.ranks)
+        told = {"reason": fitting.reason, "response": fitting.response}
+        found.append(replace(_item(known[identity], plan, "practice", {}), gold=ranks, meant=told))
+    return found
 
 
 def _item(record: Work, plan: Plan, stratum: str, authors: Mapping[str, Sequence[int]]) -> NewItem:
@@ -257,7 +278,9 @@ def _words(text: str) -> str:
 
 
 def _digest(source: Source, plan: Plan) -> str:
-    whole = hashlib.sha256(json.dumps([asdict(plan), source.practice, source.scores], sort_keys=True).encode())
+    parts: list[Any] = [asdict(plan), source.practice, source.scores]
+    parts += [[[name, asdict(one)] for name, one in source.meant.items()]] if source.meant else []
+    whole = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     for one in source.work:
         whole.update(json.dumps(records.to_json(one), sort_keys=True).encode(errors="surrogatepass"))
     return whole.hexdigest()
