@@ -37,7 +37,7 @@ TEMPLATE = "{% for message in messages %}{{ message['content'] }}\n\n{% endfor %
 PROMPT, RESPONSE = (40, 0.6, 4, 120), (60, 0.7, 4, 240)
 SHARED = 0.5  # sigma that the responses of one ranking have in common, and the sigma of each around it
 LIMITS = Limits(prompt=128, response=256, context=CONTEXT)
-WARM = {"3m": 120, "25m": 100}  # updates after which a third to a half of the responses end within 48 tokens
+WARM = {"3m": 120, "25m": 60}  # updates after which a third to a half of the responses end within 48 tokens
 
 
 def create_tokenizer(text: str, directory: Path, vocabulary: int = VOCABULARY) -> None:
