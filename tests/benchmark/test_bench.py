@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from assent.engine.text import Text
 from bench import assets, limits, results, turns, work
 from bench.peer.options import SHIPPED, TUNED, grid, shipped
 from bench.sides import Answer
+
+from assent.engine.text import Text
 
 TEXT = "\n".join(
     f"Returning the number {n} is what the function called {word} does whenever it was asked and nothing failed"
