@@ -15,8 +15,9 @@ from tests import tiny
 from torch import Tensor
 
 from assent.engine.batches import RankingBatch, TextBatch, in_order, micro_batches
+from assent.engine.decoding import pick
 from assent.engine.forward import PlainForward, RowForward, choose
-from assent.engine.generate import Key, pick, uniforms
+from assent.engine.generate import Key, uniforms
 from assent.engine.learner import Learner, NotFiniteError, Optimiser
 from assent.engine.logits import chosen_logprobs
 from assent.engine.machine import Machine
@@ -89,7 +90,7 @@ def test_a_family_that_rows_cannot_express_is_computed_plainly_and_says_so() -> 
 
 @pytest.mark.parametrize("piece", [1, 64, 10_000])
 def test_the_vocabulary_in_pieces_is_log_softmax(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assent.engine.logits.PIECE", piece)
+    monkeypatch.setattr("assent.engine.logits.PIECE", {"cpu": piece})
     states, weight, bias = (torch.randn(*s, dtype=torch.float64, requires_grad=True) for s in ((5, 4), (9, 4), (9,)))
     targets = torch.tensor([0, 8, 3, 3, 5])
     expected = ((states @ weight.t() + bias) / 0.7).log_softmax(-1).gather(1, targets[:, None])[:, 0]
@@ -331,13 +332,13 @@ def test_the_plain_path_samples_the_same(blank: Path) -> None:
 def test_tokens_are_drawn_with_their_probabilities() -> None:
     """An even grid of uniform numbers gives every token its share, to within one cell of the grid."""
     logits = torch.tensor([0.0, 1.0, -2.0, 0.5])
-    grid = (np.arange(4000) + 0.5) / 4000
+    grid = (torch.arange(4000, dtype=torch.float64) + 0.5) / 4000
     tokens, logprobs = pick(logits.expand(4000, -1), grid, 2.0)
     expected = (logits / 2).softmax(0)
     shares = torch.bincount(tokens, minlength=4) / 4000
     torch.testing.assert_close(shares, expected, atol=1 / 2000, rtol=0)
     torch.testing.assert_close(logprobs, expected.log()[tokens])
-    assert pick(logits[None], np.array([0.99]), 0)[0].tolist() == [1]
+    assert pick(logits[None], torch.tensor([0.99]), 0)[0].tolist() == [1]
 
 
 def test_uniform_numbers_are_uniform_and_a_function_of_their_key() -> None:

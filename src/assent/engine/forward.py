@@ -5,8 +5,9 @@
 loaded and takes the row only when they agree.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -26,7 +27,7 @@ from assent.engine.attention.plans import (
 )
 from assent.engine.batches import Tokens
 from assent.engine.layout import Layout
-from assent.engine.logits import chosen_logprobs
+from assent.engine.logits import all_logits, chosen_logprobs
 from assent.engine.machine import Machine
 
 PARITY = 2e-3  # rounding in fp32 stays far below, a wrong mask or position far above
@@ -65,7 +66,7 @@ class RowForward:
         """See `Forward`."""
         states = self.states_before(prompts, responses)
         targets = torch.cat(list(responses)).to(states.device)
-        return chosen_logprobs(states, *self.head(), targets, temperature)
+        return chosen_logprobs(states, *self.head(), targets, temperature, coarse=self.machine.bf16)
 
     def states_before(self, prompts: Sequence[Tokens], responses: Sequence[Tokens]) -> Float[Tensor, "tokens width"]:
         """See `Forward`."""
@@ -85,6 +86,23 @@ class RowForward:
         plan = PrefillPlan(RowPlan(layout), cache, tuple(slots))
         return self.logits(self._states(layout, plan)[layout.prompt_ends])
 
+    @contextlib.contextmanager
+    def ready_to_sample(self) -> Generator[None, None, None]:
+        """Inside, the trunk's linear layers hold weights as they compute with them, rounded once and not at every token.
+
+        Autocast would keep only those that are trained, which an adapter's base is not.
+        """
+        head = self.module.get_output_embeddings()
+        layers: list[Any] = [m for m in self.module.modules() if isinstance(m, torch.nn.Linear) and m is not head]
+        masters = [layer.weight for layer in layers]
+        try:
+            for layer in layers if self.machine.bf16 else ():
+                layer.weight = torch.nn.Parameter(layer.weight.detach().to(torch.bfloat16), requires_grad=False)
+            yield
+        finally:
+            for layer, master in zip(layers, masters, strict=True):
+                layer.weight = master
+
     def decode(self, ids: Tensor, cache: Cache, positions: Tensor, length: int) -> Float[Tensor, "slots v"]:
         """Feed one token to each of the first slots; the logits after it."""
         return self.logits(self._trunk(ids, positions, DecodePlan(cache, positions, length)))
@@ -96,9 +114,7 @@ class RowForward:
 
     def logits(self, states: Float[Tensor, "n width"]) -> Float[Tensor, "n v"]:
         """All logits at few states, in fp32."""
-        weight, bias = self.head()
-        logits = states.to(weight.dtype) @ weight.t()
-        return logits if bias is None else logits + bias
+        return all_logits(states, *self.head(), coarse=self.machine.bf16)
 
     def _states(self, layout: Layout, plan: Plan) -> Float[Tensor, "row width"]:
         return self._trunk(layout.ids, layout.positions, plan)

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from assent.engine import distributed
 from assent.engine.attention.plans import Cache
 from assent.engine.batches import Sampled, Tokens, micro_batches
+from assent.engine.decoding import LOOK, Drawn, Steps, pick
 from assent.engine.forward import Forward, PlainForward, RowForward
 
 REFILL = 4  # waiting prompts enter when a quarter of the slots is free: one prefill for many
@@ -44,7 +44,8 @@ def generate(
 
     def draw(part: list[int]) -> list[Draw]:
         if isinstance(forward, RowForward):
-            return _Slots(forward, prompts, part, limit, temperature, key, end).run()
+            with forward.ready_to_sample():
+                return _Slots(forward, prompts, part, limit, temperature, key, end).run()
         assert isinstance(forward, PlainForward)
         return [_draw_plain(forward, prompts[index], index, limit, temperature, key, end) for index in part]
 
@@ -90,6 +91,7 @@ class _Slots:
         length = len(prompts[waiting[0]]) + limit
         slots = max(1, min(len(waiting), forward.machine.cache_tokens // length))
         self.cache = Cache(slots, length, forward.machine)
+        self.steps = Steps(forward, self.cache, temperature)
         self.count = 0
         self.sequence = np.zeros(slots, dtype=np.int64)  # which prompt the slot answers
         self.place = np.zeros(slots, dtype=np.int64)  # position of its newest token
@@ -114,35 +116,47 @@ class _Slots:
             slots_of.setdefault(tuple(self.prompts[index].tolist()), []).append(slot)
             self.sequence[slot], self.place[slot] = index, len(self.prompts[index]) - 1
         prompts = [torch.tensor(ids) for ids in slots_of]
-        slots = [torch.tensor(group, device=self._device) for group in slots_of.values()]
-        logits: dict[int, Tensor] = {}
+        slots = [torch.tensor(group) for group in slots_of.values()]
+        first, self.count = self.count, self.count + number
+        rows: list[Tensor] = []
+        places: list[int] = []
         for part in micro_batches([len(prompt) for prompt in prompts], self.forward.machine.tokens):
             found = self.forward.prefill([prompts[i] for i in part], self.cache, [slots[i] for i in part])
-            logits.update({slot: row for i, row in zip(part, found, strict=True) for slot in slots[i].tolist()})
-        first, self.count = self.count, self.count + number
-        self._take(range(first, self.count), torch.stack([logits[slot] for slot in range(first, self.count)]))
+            rows += [row for i, row in zip(part, found, strict=True) for _ in slots[i]]
+            places += [slot - first for i in part for slot in slots[i].tolist()]
+        uniform = torch.from_numpy(self._uniforms(slice(first, self.count), 1)[0]).to(rows[0].device)
+        logits = torch.stack(rows)[torch.tensor(places, device=rows[0].device).argsort()]
+        tokens, logprobs = pick(logits, uniform, self.temperature)
+        self._take(first, Drawn(tokens[None].cpu(), logprobs[None].cpu()))
 
     def _advance(self) -> None:
-        """One token for every slot in use."""
+        """Some tokens for every slot in use."""
         used = slice(0, self.count)
-        ids, positions = (torch.from_numpy(array[used].copy()).to(self._device) for array in (self.token, self.place))
-        logits = self.forward.decode(ids, self.cache, positions, int(self.place[used].max()) + 1)
-        self._take(range(self.count), logits)
+        number = LOOK[self.forward.machine.torch_device.type]
+        tokens, places = (torch.from_numpy(array[used].copy()) for array in (self.token, self.place))
+        self._take(0, self.steps.run(tokens, places, torch.from_numpy(self._uniforms(used, number))))
 
-    def _take(self, slots: range, logits: Float[Tensor, "slots v"]) -> None:
-        """Draw a token for each of the slots, note it, and let finished rows leave."""
-        window = slice(slots.start, slots.stop)
-        uniform = uniforms(self.key, self.sequence[window], self.place[window] + 1)
-        tokens, logprobs = pick(logits, uniform, self.temperature)
-        self.place[window] += 1
-        self.token[window] = tokens.cpu().numpy()
+    def _uniforms(self, slots: slice, number: int) -> "np.ndarray":
+        """[number, slots]: what draws the next tokens of the slots."""
+        ahead = np.arange(1, number + 1)[:, None]
+        places = (self.place[slots] + ahead).ravel()
+        return uniforms(self.key, np.tile(self.sequence[slots], number), places).reshape(number, -1)
+
+    def _take(self, first: int, drawn: Drawn) -> None:
+        """Note the tokens drawn for the slots from `first` on, and let finished rows leave."""
         finished: list[int] = []
-        for slot, token, logprob in zip(slots, tokens.tolist(), logprobs.tolist(), strict=True):
+        steps = len(drawn.tokens)
+        columns = zip(drawn.tokens.t().tolist(), drawn.logprobs.t().tolist(), strict=True)
+        for slot, (tokens, logprobs) in enumerate(columns, start=first):
             draw = self.draws[int(self.sequence[slot])]
-            draw.ids.append(token)
-            draw.logprobs.append(logprob)
-            if token == self.end or len(draw.ids) == self.limit:
-                finished.append(slot)
+            for token, logprob in zip(tokens, logprobs, strict=True):
+                draw.ids.append(token)
+                draw.logprobs.append(logprob)
+                if token == self.end or len(draw.ids) == self.limit:
+                    finished.append(slot)
+                    break
+            self.token[slot] = tokens[-1]
+            self.place[slot] += steps
         for slot in reversed(finished):
             self._leave(slot)
 
@@ -153,28 +167,6 @@ class _Slots:
             self.cache.move(self.count, slot, int(self.place[self.count]))
             for array in (self.sequence, self.place, self.token):
                 array[slot] = array[self.count]
-
-    @property
-    def _device(self) -> torch.device:
-        return self.forward.machine.torch_device
-
-
-def pick(
-    logits: Float[Tensor, "n v"], uniform: "np.ndarray", temperature: float
-) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
-    """The tokens at the given quantiles of softmax(logits / temperature), and their log-probabilities.
-
-    Temperature 0: the likeliest tokens, with their log-probabilities at temperature 1.
-    """
-    if temperature == 0:
-        logprobs = logits.log_softmax(-1)
-        tokens = logprobs.argmax(-1)
-    else:
-        logprobs = (logits / temperature).log_softmax(-1)
-        cumulative = logprobs.double().exp().cumsum(-1)
-        quantile = torch.from_numpy(uniform).to(logits.device)[:, None] * cumulative[:, -1:]
-        tokens = torch.searchsorted(cumulative, quantile, right=True)[:, 0].clamp(max=logits.shape[1] - 1)
-    return tokens, logprobs.gather(-1, tokens[:, None])[:, 0]
 
 
 def uniforms(key: Key, sequences: "np.ndarray", positions: "np.ndarray") -> "np.ndarray":
@@ -204,7 +196,8 @@ def _draw_plain(
 
     def take(ids: Tensor, scores: Tensor) -> Tensor:
         place = np.array([len(prompt) + len(draw.ids)])
-        token, logprob = pick(scores.float(), uniforms(key, np.array([index]), place), temperature)
+        uniform = torch.from_numpy(uniforms(key, np.array([index]), place)).to(scores.device)
+        token, logprob = pick(scores.float(), uniform, temperature)
         draw.ids.append(int(token))
         draw.logprobs.append(float(logprob))
         return torch.full_like(scores, float("-inf")).index_fill(1, token, 0.0)

@@ -97,8 +97,7 @@ class LanguageModel(Model):
 
         Temperature 0 takes the likeliest token. Repeat a prompt to get several responses; they share a prefill.
         """
-        with self.machine.autocast():  # held open, so that the weights are cast once and not at every token
-            return generate(self.forward, prompts, limit, temperature, key, self.text.end)
+        return generate(self.forward, prompts, limit, temperature, key, self.text.end)
 
     def reference(self) -> "Reference":
         """The model as it is now, frozen: the policy with its adapter off, or a copy when there is none."""
