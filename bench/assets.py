@@ -6,6 +6,7 @@ random weights (`3m`, `25m`), the same after a short SFT so that they end their 
 in the order in which its streams deliver them. The peer reads only that, so that both sides see the same tokens.
 """
 
+import fcntl
 import json
 import shutil
 from bisect import bisect
@@ -25,7 +26,7 @@ from assent.engine.stream import Stream
 from assent.engine.text import Limits, Text, quiet_transformers
 from assent.run import Run, atomically
 from assent.train import sft
-from bench import ASSETS
+from bench import ASSETS, HOME
 from bench.corpus import prose
 from bench.work import BATCH, CONTEXT, COUNTS, RANKINGS, SIZES, VOCABULARY, K, Size
 
@@ -185,37 +186,56 @@ def warm(name: str) -> None:
     config = sft.SFTConfig(
         epochs=steps * BATCH / len(items), optimiser=Optimiser(learning_rate=1e-3), residual_dropout=0.0, limits=LIMITS
     )
-    with Run.open(ASSETS / f"{name}-run", "sft", config, {"model": base}, save_every=10**6, quiet=True) as run:
+    with Run.open(ASSETS / f"{name}-run", "sft", config, {"model": base}, save_every=20, quiet=True) as run:
         if not run.finished:
             sft.train(config, run, policy, items)
-    shutil.copytree(run.model, ASSETS / f"{name}-policy", dirs_exist_ok=True)
-    reward = ScalarModel.fresh(ASSETS / f"{name}-policy", Machine(), seed=SEED)
+    reward = ScalarModel.fresh(run.model, Machine(), seed=SEED)
     reward.calibrate(0.0)
-    reward.save(ASSETS / f"{name}-reward")
+    shutil.copytree(run.model, ASSETS / f"{name}-policy", dirs_exist_ok=True)
+    with atomically(ASSETS / f"{name}-reward") as temporary:
+        temporary.mkdir()
+        reward.save(temporary)
+    shutil.rmtree(run.directory)
 
 
-def main() -> None:
+def create() -> None:
     """Make what is not there."""
-    quiet_transformers()
-    keep_memory()
-    if (ASSETS / "version").exists() and (ASSETS / "version").read_text() == str(VERSION):
-        return
-    shutil.rmtree(ASSETS, ignore_errors=True)
-    ASSETS.mkdir(parents=True)
+    version = ASSETS / "version"
+    if not version.exists() or version.read_text() != str(VERSION):
+        shutil.rmtree(ASSETS, ignore_errors=True)
+        ASSETS.mkdir()
+        version.write_text(str(VERSION))
+    if not (ASSETS / "tokens.json").exists():
+        print("writing text, models and data to .bench/assets", flush=True)
+        create_blank()
+    for name in SIZES:
+        if not (ASSETS / f"{name}-reward").exists():
+            print(f"warming the {name} model up", flush=True)
+            warm(name)
+
+
+def create_blank() -> None:
+    """Models with random weights, and the data."""
     text = prose()
-    print(f"{len(text) / 1e6:.1f} MB of text", flush=True)
     for name, size in SIZES.items():
         create_tokenizer(text, ASSETS / name)
         create_model(size, ASSETS / name)
     rows = Text.load(ASSETS / "3m")
     for kind, data in create_data(text, rows.tokenizer).items():
+        (ASSETS / f"{kind}.jsonl").unlink(missing_ok=True)  # records are appended to what a killed run left
         records.write(ASSETS / f"{kind}.jsonl", data)
     with atomically(ASSETS / "tokens.json") as temporary:
         temporary.write_text(json.dumps(as_ids(read(rows))))
-    for name in SIZES:
-        print(f"warming {name} up", flush=True)
-        warm(name)
-    (ASSETS / "version").write_text(str(VERSION))
+
+
+def main() -> None:
+    """Entry point; one process at a time, the others wait."""
+    quiet_transformers()
+    keep_memory()
+    HOME.mkdir(exist_ok=True)
+    with (HOME / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        create()
 
 
 if __name__ == "__main__":
