@@ -42,8 +42,8 @@ mutants: setup         ## break the mathematics on purpose; the fast tests must 
 kill: setup            ## kill the three steps at ten random moments each; the bytes must agree
 	$(BIN)/python scripts/kill.py --times 10
 
-bench: setup           ## speed of the engine against transformers doing the same, as ratios
-	$(BIN)/python bench/engine.py
+bench: setup           ## speed and memory beside TRL and beside the machine's limit: a table, and bench/results.json
+	$(BIN)/python -m bench
 
 label-load: setup      ## forty labelers at once, and everything that can be killed, on SQLite and PostgreSQL
 	$(BIN)/python -m scripts.label_load
