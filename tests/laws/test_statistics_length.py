@@ -112,7 +112,7 @@ def test_difficulties_are_the_posterior_mode() -> None:
         return float(-weight @ told + gamma @ gamma / 2 + 5e-5 * theta @ theta)
 
     best = optimize.minimize(loss, np.zeros(30), method="BFGS", options={"gtol": 1e-7, "maxiter": 500})
-    found = _difficulty(design, pool.judged.values, prompt, weight, 25)
+    _, found = _difficulty(design, pool.judged.values, prompt, weight, (np.zeros(5), np.zeros(25)))
     assert found == pytest.approx(best.x[5:], abs=1e-3)
 
 

@@ -1,32 +1,31 @@
-"""The verb that evaluates: models on public tasks and probes, and a reward model on rankings."""
+"""The verb that evaluates: models on public tasks, people's preferences, judges, reward models, what tuning cost."""
 
-from dataclasses import dataclass, field
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 from assent import records
-from assent.commands import Files, Flat
-from assent.commands.common import Inputs
-from assent.engine.machine import Machine, keep_memory
-from assent.evaluate import evaluation, reward_model, tables, tasks
+from assent.commands.people import People, read
+from assent.engine.machine import keep_memory
+from assent.evaluate import evaluation, grids, made, reward_grids, reward_model, sources, tables, tasks
 from assent.evaluate.answerers import answerer
 from assent.evaluate.cache import Remembered
-from assent.evaluate.evaluation import Sources
-from assent.evaluate.measure import Settings
 from assent.evaluate.scorers import Subject, scorer
+from assent.evaluate.sources import Sources
 from assent.evaluate.tasks.task import Instruments, Scorer
 from assent.run import Run, RunError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate:
-    """Evaluate models on public tasks and probes, beside the paper's numbers; or a reward model on rankings.
+class Evaluate(People):
+    """Evaluate models on public tasks and probes, beside the paper's numbers; what people or judges preferred; a
+    reward model on rankings.
 
-    The same command goes on where it was stopped, and the same directory takes more models and tasks: answers are kept
-    by the hash of their model.
+    Name what there is, and everything that can be said about it is said. The same command goes on where it was stopped,
+    and the same directory takes more: answers are kept by the hash of their model.
     """
 
-    run: Path
     models: tuple[str, ...] = ()
     """[NAME=] and a model or run directory, a file of recorded samples, or an endpoint URL#MODEL."""
     tasks: tuple[str, ...] = ("public", "probes")
@@ -41,51 +40,79 @@ class Evaluate:
     """The judge of information, likewise."""
     reward_model: str = ""
     """A reward model that is evaluated on --rankings."""
-    rankings: Files = ()
-    seconds: float = 60.0
-    """How long an endpoint may take to answer."""
-    settings: Annotated[Settings, Flat] = field(default_factory=Settings)
-    machine: Machine = Machine()
-    quiet: bool = False
 
     def start(self) -> None:
-        """Run the verb."""
-        if not self.models and not self.reward_model and not self.data:
-            raise ValueError(
-                "--models: nothing to evaluate; name a model, a --reward-model, or --data for the instruments"
-            )
-        if bool(self.reward_model) != bool(self.rankings):
-            raise ValueError("--rankings: a reward model is evaluated on rankings; give --reward-model and --rankings")
+        """Run the verb: each part that the flags ask for; a part that fails is said, and the others are done."""
+        self.check()
         keep_memory()
         with Run.open(self.run, "evaluate", self.settings, {}, quiet=True) as run:
-            if self.models or self.data:
-                self.work(run)
-            if self.reward_model:
-                self.judge(run)
+            failed: list[dict[str, str]] = []
+            parts = dict(self.parts())
+            for name, work in parts.items():
+                try:
+                    work(run)
+                except (ValueError, OSError) as error:
+                    if len(parts) == 1:
+                        raise
+                    failed.append({"part": name, "reason": str(error)})
+                    print(f"gap: {name}: {error}")
+            run.results({"failed": failed})
             run.finish()
+
+    def check(self) -> None:
+        """Flags that only make sense with others."""
+        if self.reward_model and not self.rankings:
+            raise ValueError("--rankings: a reward model is evaluated on rankings; give --reward-model and --rankings")
+        if self.judges and not (self.rankings or self.samples):
+            raise ValueError("--judges: nothing to vote on; give --rankings that people made, or --samples")
+        if self.rankings and not (self.baseline or self.judges or self.reward_model):
+            raise ValueError("--baseline: name the policy of the rankings that the others are held against")
+        if self.detect and not 0 < self.detect < 1:
+            raise ValueError(f"--detect: {self.detect} is no win rate; name one between 0 and 1, such as 0.55")
+        if not dict(self.parts()):
+            raise ValueError(
+                "--models: nothing to evaluate; name a model, --rankings or --ratings with a --baseline, --judges, "
+                "a --reward-model, or --data for the instruments"
+            )
+
+    def parts(self) -> Iterator[tuple[str, Callable[[Run], None]]]:
+        """What the flags ask for, in the order of section 4."""
+        if self.baseline and (self.rankings or self.ratings):
+            yield "preference", self.prefer
+        elif self.detect:
+            yield "plan", self.plan
+        if self.judges:
+            yield "judges", self.vote
+        if self.models or self.data:
+            yield "evaluation", self.work
+        if self.reward_model:
+            yield "reward_model", self.hold
+
+    # -- tasks -----------------------------------------------------------------------------------------------------
 
     def work(self, run: Run) -> None:
         """Models on tasks, and the instruments on labelled texts."""
-        sources = Sources.parse(self.data)
+        places = Sources.parse(self.data)
         models = [answerer(given, self.machine, self.seconds) for given in self.models]
         names = [model.name for model in models]
         if twice := next((name for name in names if names.count(name) > 1), ""):
             raise ValueError(f"--models: two are called {twice!r}; write NAME=PATH to tell them apart")
-        read = evaluation.read(tasks.chosen(self.tasks) if models else [], sources)
-        if models and not read.tasks:
-            raise RunError(f"--data: no task can be read; the first reason: {read.gaps[0].reason}")
-        instruments = self.instruments(sources, run)
-        note = (lambda words: None) if self.quiet else print
-        table = evaluation.evaluate(run, read, models, instruments, self.settings, note)
+        found = sources.read(tasks.chosen(self.tasks) if models else [], places)
+        if models and not found.tasks:
+            raise RunError(f"--data: no task can be read; the first reason: {found.gaps[0].reason}")
+        instruments = self.instruments(places, run)
+        table = evaluation.Evaluation(run, instruments, self.settings, self.note).of(found, models)
         with run.phase("instruments"):
-            evaluation.check(sources, instruments, read, table)
-        rows = tables.write(run, read, table, models)
+            evaluation.check(places, instruments, found, table)
+        made.reject(run, "evaluation", map(dataclasses.asdict, found.rejected))
+        rows = tables.write(run, found, table, models)
+        self.done(run, "evaluation", None, *dict.fromkeys(Path(row["file"]) for row in found.files))
         run.log(0, {})
         tables.show(rows, table.checks, table.gaps)
 
-    def instruments(self, sources: Sources, run: Run) -> Instruments:
+    def instruments(self, places: Sources, run: Run) -> Instruments:
         """The scorers that the flags name; each is asked about a text once."""
-        words = sources.of("", ("bad_words_en.txt",))
+        words = places.of("", ("bad_words_en.txt",))
         given: dict[Subject, str] = {
             "toxicity": self.toxicity or str(words or ""),
             "truth": self.truth,
@@ -98,11 +125,10 @@ class Evaluate:
         }
         return Instruments(**found)
 
-    def judge(self, run: Run) -> None:
+    def hold(self, run: Run) -> None:
         """A reward model on rankings."""
-        inputs = Inputs()
-        rows = inputs.read(self.rankings, records.Ranking)
+        rows, rejected = read(self.rankings, records.Ranking)
         found = reward_model.evaluate(Path(self.reward_model), rows, self.machine)
-        run.reject([*inputs.rejected, *found.rejected])
-        run.results({"reward_model": found.results})
-        reward_model.show(found.results)
+        made.reject(run, "reward_model", [*rejected, *found.rejected])
+        self.done(run, "reward_model", found.results, Path(self.reward_model), *self.rankings)
+        grids.show(reward_grids.grids(found.results))

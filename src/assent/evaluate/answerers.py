@@ -37,6 +37,11 @@ class Ask:
     chat: bool
 
 
+def precision(machine: Machine) -> str:
+    """What a number depends on beside the model: answers of another precision are other answers."""
+    return "bf16" if machine.bf16 else "fp32"
+
+
 class Answerer(Protocol):
     """A model by whatever name; `key` is what its answers depend on. at_once: items between two writes to the cache."""
 
@@ -59,7 +64,7 @@ class Local:
 
     def __init__(self, name: str, directory: Path, machine: Machine) -> None:
         self.name, self.directory, self.machine = name, directory, machine
-        self.key, self.path, self.at_once = digest(directory), str(directory), 512
+        self.key, self.path, self.at_once = f"{digest(directory)}:{precision(machine)}", str(directory), 512
         self._model: LanguageModel | None = None
 
     @property

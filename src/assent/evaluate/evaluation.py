@@ -1,105 +1,20 @@
-"""One evaluation: tasks are read, every model does them, and whatever could not be done is a gap that is seen."""
+"""One evaluation: every model does every task that could be read; what could not be done is a gap."""
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from assent import records
-from assent.data.public import Rejected
-from assent.evaluate import tasks as registry
-from assent.evaluate.answerers import Answerer, UnanswerableError
+from assent.evaluate.answerers import Answerer
 from assent.evaluate.cache import Cache, key_of
-from assent.evaluate.measure import Result, Settings, about, answered, results, samples, sheets
+from assent.evaluate.measure import Result, Settings, Sheet, answered, results, samples, scored, sheets
+from assent.evaluate.sources import Asked, Gap, Read, Sources
 from assent.evaluate.tasks import checks
-from assent.evaluate.tasks.read import Loaded, find, load
-from assent.evaluate.tasks.task import Instruments, Item, Task
+from assent.evaluate.tasks.task import Instruments, Task
 from assent.run import Run, atomically
 
 Note = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Something that was not evaluated, and why; an empty model is all of them."""
-
-    task: str
-    model: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Where the files of tasks are: folders, and files by the name of their task."""
-
-    folders: tuple[Path, ...]
-    named: Mapping[str, Path]
-
-    @classmethod
-    def parse(cls, given: Sequence[str]) -> "Sources":
-        """From flags: DIRECTORY or TASK=FILE. Raises ValueError where there is no such thing."""
-        folders: list[Path] = []
-        named: dict[str, Path] = {}
-        names = {*registry.TASKS, *(check.name for check in checks.CHECKS)}
-        for one in given:
-            name, separator, rest = one.partition("=")
-            if separator and name in names:
-                named[name] = Path(rest)
-            elif Path(one).is_dir():
-                folders.append(Path(one))
-            else:
-                raise ValueError(f"--data: {one!r} is no directory; name one, or TASK=FILE with the name of a task")
-        return cls(tuple(folders), named)
-
-    def of(self, name: str, names: Sequence[str]) -> Path | None:
-        """The file of a task, if there is one."""
-        return self.named.get(name) or find(names, self.folders)
-
-
-@dataclass
-class Read:
-    """The tasks that could be read, and what could not."""
-
-    tasks: list[tuple[Task, list[Item], list[Item]]] = field(default_factory=list[tuple[Task, list[Item], list[Item]]])
-    files: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    rejected: list[Rejected] = field(default_factory=list[Rejected])
-    gaps: list[Gap] = field(default_factory=list[Gap])
-
-    def add(self, task: Task, sources: Sources) -> None:
-        """Read the files of a task: ours where it is a probe, the user's, and the one with examples."""
-        paths = [path for path in (registry.builtin(task), sources.of(task.name, task.files)) if path]
-        if not paths:
-            reason = f"no file {' or '.join(task.files)} in the folders of --data; name one with {task.name}=FILE"
-            self.gaps.append(Gap(task.name, "", reason))
-            return
-        items = [item for path in paths for item in self._load(task, path)]
-        pool_path = find(task.pool, sources.folders)
-        pool = self._load(task, pool_path) if pool_path else []
-        if items:
-            self.tasks.append((task, items, pool))
-
-    def _load(self, task: Task, path: Path) -> list[Item]:
-        try:
-            loaded: Loaded = load(task, path)
-        except (ValueError, OSError) as error:
-            self.gaps.append(Gap(task.name, "", str(error)))
-            return []
-        self.files.append(about(loaded, task))
-        self.rejected += loaded.rejected
-        if loaded.rejected:
-            first = loaded.rejected[0]
-            where = f"line {first.line}{', ' if first.field else ''}{first.field}"
-            reason = f"{len(loaded.rejected)} of {loaded.rows} rows of {path} left out, first {where}: {first.reason}"
-            self.gaps.append(Gap(task.name, "", reason))
-        return loaded.items
-
-
-def read(names: Sequence[Task], sources: Sources) -> Read:
-    """All tasks, as far as they can be read."""
-    found = Read()
-    for task in names:
-        found.add(task, sources)
-    return found
 
 
 @dataclass
@@ -111,64 +26,76 @@ class Table:
     gaps: list[Gap] = field(default_factory=list[Gap])
 
 
-def evaluate(
-    run: Run, read_: Read, models: Sequence[Answerer], instruments: Instruments, settings: Settings, note: Note
-) -> Table:
-    """Every model on every task. What fails is a gap; the rest is done."""
-    table = Table(gaps=list(read_.gaps))
-    for task, _, _ in read_.tasks:
-        lacking = [name for name in task.needs if getattr(instruments, name) is None]
-        if lacking:
-            reason = f"no {' and no '.join(lacking)} scorer: its numbers are missing; name one with --{lacking[0]}"
-            table.gaps.append(Gap(task.name, "", reason))
-    for model in models:
-        for task, items, pool in read_.tasks:
-            with run.phase(task.name):
-                table.results += _of_task(run, task, items, pool, model, instruments, settings, table.gaps, note)
-        table.gaps += [Gap("", model.name, reason) for reason in dict.fromkeys(model.failures())]
-    return table
+@dataclass(frozen=True)
+class Evaluation:
+    """What all models and tasks of an evaluation share; `table` grows as they are done."""
 
+    run: Run
+    instruments: Instruments
+    settings: Settings
+    note: Note
+    table: Table = field(default_factory=Table)
 
-def _of_task(
-    run: Run,
-    task: Task,
-    items: list[Item],
-    pool: list[Item],
-    model: Answerer,
-    instruments: Instruments,
-    settings: Settings,
-    gaps: list[Gap],
-    note: Note,
-) -> list[Result]:
-    cache = Cache(run.directory / "cache" / f"{key_of(model.key)[:16]}.jsonl")
-    found: list[Result] = []
-    said: list[records.Samples] = []
-    for sheet in sheets(task, items, pool, settings):
-        if not sheet.items:
-            reason = f"{sheet.kind.name}: all {len(items)} items are taken as examples; give more rows or fewer --shots"
-            gaps.append(Gap(task.name, model.name, reason))
-            continue
-        note(f"{model.name}: {task.title}, {sheet.kind.name}, {len(sheet.items)} items")
-        try:
-            outcomes = answered(sheet, model, cache, settings.prompting, lambda _: None)
-        except UnanswerableError as reason:
-            gaps.append(Gap(task.name, model.name, str(reason)))
-            break
+    def of(self, read: Read, models: Sequence[Answerer]) -> Table:
+        """Every model on every task. What fails is a gap; the rest is done."""
+        self.table.gaps += read.gaps
+        for asked in read.tasks:
+            lacking = [name for name in asked.task.needs if getattr(self.instruments, name) is None]
+            if lacking:
+                reason = f"no {' and no '.join(lacking)} scorer: its numbers are missing; name one with --{lacking[0]}"
+                self.table.gaps.append(Gap(asked.task.name, "", reason))
+        for model in models:
+            cache = Cache(self.run.directory / "cache" / f"{key_of(model.key)[:16]}.jsonl")
+            for asked in read.tasks:
+                with self.run.phase(asked.task.name):
+                    self._task(asked, model, cache)
+            self.table.gaps += [Gap("", model.name, reason) for reason in dict.fromkeys(model.failures())]
+        return self.table
+
+    def _task(self, asked: Asked, model: Answerer, cache: Cache) -> None:
+        task, said, rows = asked.task, list[records.Samples](), list[dict[str, Any]]()
+        for sheet in sheets(task, asked.items, asked.pool, self.settings):
+            if not sheet.items:
+                reason = f"all {len(asked.items)} items are taken as examples; give more rows or fewer --shots"
+                self._gap(task, model, f"{sheet.kind.name}: {reason}")
+                continue
+            self.note(f"{model.name}: {task.title}, {sheet.kind.name}, {len(sheet.items)} items")
+            try:
+                found, wrote = self._sheet(sheet, model, cache)
+            except (ValueError, OSError) as reason:  # a task that this model cannot do, or an instrument that fails
+                self._gap(task, model, str(reason))
+                break
+            said += wrote
+            rows += found
+        _write(self.run, model.name, task.name, said, rows)
+
+    def _sheet(self, sheet: Sheet, model: Answerer, cache: Cache) -> tuple[list[dict[str, Any]], list[records.Samples]]:
+        """The scores of each item, and what was said, of a task in one prompt type; its numbers go to the table."""
+        outcomes = answered(sheet, model, cache, self.settings.prompting)
         silent = sum(one is None for one in outcomes)
         if silent:
-            gaps.append(Gap(task.name, model.name, f"{silent} of {len(outcomes)} items without an answer"))
-        numbers, scores = results(sheet, model.name, outcomes, instruments)
-        found += numbers
-        said += samples(sheet, model.name, outcomes, scores)
-    _write_outputs(run, model.name, task.name, said)
-    return found
+            self._gap(sheet.task, model, f"{sheet.kind.name}: {silent} of {len(outcomes)} items without an answer")
+        numbers, scores = results(sheet, model.name, outcomes, self.instruments)
+        self.table.results += numbers
+        return list(scored(sheet, outcomes, scores)), list(samples(sheet, model.name, outcomes, scores))
+
+    def _gap(self, task: Task, model: Answerer, reason: str) -> None:
+        self.table.gaps.append(Gap(task.name, model.name, reason))
 
 
-def _write_outputs(run: Run, model: str, task: str, said: Sequence[records.Samples]) -> None:
-    path = run.directory / "outputs" / model.replace("/", "_") / f"{task}.jsonl"
-    if said and run.writes:
-        with atomically(path) as temporary:
-            records.write(temporary, said)
+def folder(name: str) -> str:
+    """The folder of a model in `outputs` and `scores`."""
+    return name.replace("/", "_")
+
+
+def _write(run: Run, model: str, task: str, said: Sequence[records.Samples], rows: Sequence[dict[str, Any]]) -> None:
+    """What was written, as records, and the scores of each item."""
+    if not said or not run.writes:
+        return
+    with atomically(run.directory / "outputs" / folder(model) / f"{task}.jsonl") as temporary:
+        records.write(temporary, said)
+    with atomically(run.directory / "scores" / folder(model) / f"{task}.jsonl") as temporary:
+        temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
 def check(sources: Sources, instruments: Instruments, read_: Read, table: Table) -> None:

@@ -129,7 +129,7 @@ def _weighed(model: LanguageModel, forward: RowForward, questions: Sequence[Ques
 def _scores(forward: RowForward, states: Tensor, targets: Tensor) -> Tensor:
     """For every token its log-probability, and 1 where no other is likelier; flat, two numbers a token."""
     targets = targets.to(states.device)
-    rows = max(1, PIECE // forward.head()[0].shape[0])
+    rows = max(1, PIECE[forward.machine.torch_device.type] // forward.head()[0].shape[0])
     parts = zip(states.split(rows), targets.split(rows), strict=True)
     return torch.cat([_against(forward.logits(some), wanted) for some, wanted in parts])
 

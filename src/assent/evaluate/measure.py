@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,20 +87,20 @@ def _some(items: list[Item], limit: int) -> list[Item]:
     return [item for item in items if item.id in kept]
 
 
-def answered(
-    sheet: Sheet, model: Answerer, cache: Cache, prompting: Prompting, tick: Callable[[int], None]
-) -> list[Outcome | None]:
+def answered(sheet: Sheet, model: Answerer, cache: Cache, prompting: Prompting) -> list[Outcome | None]:
     """The outcome of each item, from the cache or asked now, long prompts first so that likes go together."""
-    asks = sheet.asks(prompting)
-    keys = [key_of(sheet.task.name, sheet.task.version, dataclasses.asdict(ask)) for ask in asks]
+    return remembered(sheet.asks(prompting), model, cache, (sheet.task.name, sheet.task.version))
+
+
+def remembered(asks: Sequence[Ask], model: Answerer, cache: Cache, what: Sequence[Any]) -> list[Outcome | None]:
+    """The outcome of each, asked once; what: names what is asked and its version, so that nothing is mistaken."""
+    keys = [key_of(*what, dataclasses.asdict(ask)) for ask in asks]
     missing = [number for number, key in enumerate(keys) if key not in cache]
-    tick(len(asks) - len(missing))
     missing.sort(key=lambda number: -len(asks[number].prompt))
     for start in range(0, len(missing), model.at_once):
         part = missing[start : start + model.at_once]
         found = zip(part, model.answer([asks[number] for number in part]), strict=True)
         cache.add((keys[number], to_value(outcome)) for number, outcome in found if outcome is not None)
-        tick(len(part))
     return [from_value(cache.values[key]) if key in cache else None for key in keys]
 
 
@@ -214,6 +214,16 @@ def samples(sheet: Sheet, model: str, outcomes: Sequence[Outcome | None], scores
         marks = ", ".join(f"{key} {value:.3g}" for key, value in values.items())
         response = Response(text=text, policy=model, temperature=0.0, finish=outcome.finish)
         yield Samples(id=f"{name}: {marks}", prompt=asked, responses=(response,), source=sheet.task.name)
+
+
+def scored(sheet: Sheet, outcomes: Sequence[Outcome | None], scores: Scores) -> Iterator[dict[str, Any]]:
+    """The scores of each item that has an outcome, for comparisons item by item; of BLEU its counts."""
+    have = [(item, one) for item, one in zip(sheet.items, outcomes, strict=True) if one is not None]
+    texts = [outcome.text for _, outcome in have]
+    counts = metrics.bleu_counts(texts, [item.references for item, _ in have]) if sheet.task.corpus and have else []
+    for number, ((item, _), values) in enumerate(zip(have, scores, strict=True)):
+        place = {"prompt": sheet.kind.name, "item": item.id, "group": item.group or item.id}
+        yield place | {"scores": values} | ({"bleu": counts[number]} if counts else {})
 
 
 def about(loaded: Loaded, task: Task) -> dict[str, Any]:

@@ -92,22 +92,34 @@ def bleu_interval(
 
     Raises ValueError when there is no sample, or when samples have different numbers of references.
     """
+    rows = np.array(bleu_counts(samples, references))
+    whole = bleu_of(rows.sum(axis=0))
+    if not draws:
+        return Interval(whole, float("nan"), float("nan"))
+    generator = np.random.default_rng(seed)
+    drawn = [bleu_of(rows[generator.integers(len(rows), size=len(rows))].sum(axis=0)) for _ in range(draws)]
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return Interval(whole, float(low), float(high))
+
+
+def bleu_counts(samples: Sequence[str], references: Sequence[Sequence[str]]) -> list[list[int]]:
+    """What BLEU counts in each sentence: lengths, right n-grams and all n-grams; sums of them make a corpus.
+
+    Raises ValueError when there is no sample, or when samples have different numbers of references.
+    """
     if not samples or len({len(group) for group in references}) != 1:
         raise ValueError("BLEU needs at least one sample, and as many references for each as for the others")
-    sacrebleu: Any = _needed("sacrebleu", "sacrebleu")
-    metric = sacrebleu.BLEU(tokenize="13a")
     streams = [list(stream) for stream in zip(*references, strict=True)]
-    rows = np.array(metric._extract_corpus_statistics(list(samples), streams))
+    return _bleu()._extract_corpus_statistics(list(samples), streams)
 
-    def score(chosen: "np.ndarray") -> float:
-        return float(metric._aggregate_and_compute(chosen.tolist()).score)
 
-    if not draws:
-        return Interval(score(rows), float("nan"), float("nan"))
-    generator = np.random.default_rng(seed)
-    drawn = [score(rows[generator.integers(len(rows), size=len(rows))]) for _ in range(draws)]
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return Interval(score(rows), float(low), float(high))
+def bleu_of(counts: "np.ndarray") -> float:
+    """Corpus BLEU of the summed counts of sentences."""
+    return float(_bleu()._compute_score_from_stats(counts.tolist()).score)
+
+
+def _bleu() -> Any:
+    return _needed("sacrebleu", "sacrebleu").BLEU(tokenize="13a")
 
 
 def _needed(module: str, package: str) -> Any:

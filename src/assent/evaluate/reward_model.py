@@ -202,25 +202,3 @@ def probes(model: ScalarModel, items: Sequence[RankingItem], room: int) -> Itera
         wins = ((scores[:, 0] - scores[:, 1]).sign() + 1) / 2
         interval = listed(bootstrap_interval(wins.numpy(), range(len(kept))))
         yield {"probe": name, "prefers the original": interval, "responses": len(kept)}
-
-
-def show(results: Mapping[str, Any]) -> None:
-    """Print the numbers."""
-    import rich
-    from rich.table import Table as Grid
-
-    grid = Grid("reward model", "value", "low", "high", "of", box=None, pad_edge=False)
-
-    def row(name: str, interval: Sequence[float | None] | None, count: Any) -> None:
-        low, value, high = interval or (None, None, None)
-        grid.add_row(name, *("" if one is None else f"{one:.3f}" for one in (value, low, high)), str(count))
-
-    for name, value in results.items():
-        if isinstance(value, list) and len(value) == 3 and not isinstance(value[0], dict):
-            row(name, value, results["rankings"])
-    row("calibration error", [None, results["calibration"]["error"], None], results["pairs"])
-    for one in results["by"]:
-        row(f"accuracy, {one['by']} {one['group']}", one["accuracy"], one["rankings"])
-    for one in results["probes"]:
-        row(f"original above copy with {one['probe']}", one["prefers the original"], one["responses"])
-    rich.print(grid)

@@ -17,6 +17,7 @@ from assent.data import files
 from assent.engine.machine import Machine
 from assent.engine.models import LanguageModel
 from assent.engine.text import quiet_transformers
+from assent.evaluate.answerers import precision
 from assent.evaluate.endpoint import Endpoint
 from assent.evaluate.likelihood import weigh
 from assent.evaluate.sharing import Question
@@ -139,7 +140,7 @@ class Judge:
 
     def __init__(self, path: Path, subject: Subject, machine: Machine) -> None:
         self.path, self.subject, self.machine = path, subject, machine
-        self.name, self.key = path.name, f"judge:{subject}:{digest(path)}"
+        self.name, self.key = path.name, f"judge:{subject}:{digest(path)}:{precision(machine)}"
         self._model: LanguageModel | None = None
 
     def scores(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:

@@ -55,7 +55,7 @@ class Beginning:
     def keys_and_values(self, layer: int, key: Row, value: Row) -> tuple[Tensor, Tensor]:
         """Keys and values of a layer, [key heads, length, width]."""
         keys, values = self.cache.stores(layer, key, value)
-        return keys[0].to(key.dtype), values[0].to(value.dtype)
+        return keys[0].transpose(0, 1).to(key.dtype), values[0].transpose(0, 1).to(value.dtype)
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,17 @@ The run directory holds everything: `results.json` (numbers, gaps, files), `resu
 
 import csv
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from assent import records
+from assent.evaluate import grids, task_grids
 from assent.evaluate.answerers import Answerer
-from assent.evaluate.evaluation import Gap, Read, Table
+from assent.evaluate.evaluation import Table
+from assent.evaluate.made import results
 from assent.evaluate.measure import Result
+from assent.evaluate.sources import Gap, Read
 from assent.evaluate.tasks.table14 import MODELS
 from assent.run import Run, atomically
 
@@ -38,7 +40,7 @@ def from_row(row: dict[str, Any]) -> Result:
 
 def write(run: Run, read: Read, table: Table, models: Sequence[Answerer]) -> list[Result]:
     """Everything into the run directory; numbers of models and tasks that were not evaluated now are kept."""
-    old = _results(run.directory / "results.json")
+    old = results(run.directory)
     new = {(row.model, row.task) for row in table.results}
     kept = [one for one in map(from_row, old.get("evaluation", [])) if (one.model, one.task) not in new]
     rows = [*kept, *table.results]
@@ -52,14 +54,9 @@ def write(run: Run, read: Read, table: Table, models: Sequence[Answerer]) -> lis
         "models": list(({row["model"]: row for row in old.get("models", [])} | names).values()),
     }
     run.results(values)
-    run.reject(dataclasses.asdict(row) for row in read.rejected)
     _write_csv(run.directory / "results.csv", values["evaluation"])
     _write_samples(run)
     return rows
-
-
-def _results(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -96,48 +93,7 @@ def _first(rows: Iterator[records.Samples]) -> Iterator[records.Samples]:
 
 def show(rows: Sequence[Result], checks: Sequence[dict[str, Any]], gaps: Sequence[Gap]) -> None:
     """Print what stands for each task, of all models, beside the paper's; the instruments; and every gap."""
-    models = list(dict.fromkeys(row.model for row in rows))
-    lines: dict[tuple[str, str, str], dict[str, Result]] = {}
-    for row in rows:
-        if not row.subset and (row.headline or row.paper or row.task not in _with_headline(rows)):
-            lines.setdefault((row.task, row.prompt, row.metric), {})[row.model] = row
-    if lines:
-        _print_grid(lines, models)
-    for note in dict.fromkeys(f"{row.task}: {row.note}" for row in rows if row.note):
-        print(f"* {note}")
-    for row in checks:
-        print(", ".join(f"{name} {value}" for name, value in row.items()))
+    made = [grid for _, grid in task_grids.grids([to_row(row) for row in rows])]
+    grids.show([*made, *([task_grids.instruments(checks)] if checks else [])])
     for gap in gaps:
         print(f"gap: {' '.join(filter(None, (gap.model, gap.task)))}: {gap.reason}")
-
-
-def _with_headline(rows: Sequence[Result]) -> set[str]:
-    return {row.task for row in rows if row.headline}
-
-
-def _print_grid(lines: dict[tuple[str, str, str], dict[str, Result]], models: Sequence[str]) -> None:
-    from rich.console import Console
-    from rich.table import Table as Grid
-
-    grid = Grid("task", "prompt", "metric", "n", *models, "paper GPT", "paper PPO-ptx", pad_edge=False, box=None)
-    for column in grid.columns:
-        column.no_wrap = True
-    for (task, prompt, metric), cells in lines.items():
-        one = next(iter(cells.values()))
-        paper = [_three(one, name) for name in ("GPT", "PPO-ptx")]
-        numbers = [_cell(cells.get(name)) for name in models]
-        grid.add_row(f"{task}{'*' if one.note else ''}", prompt, metric, str(one.n), *numbers, *paper)
-    Console(width=116 + 48 * len(models)).print(grid)  # the same wherever nobody sets a width
-
-
-def _three(row: Result, model: str) -> str:
-    return " ".join(f"{value:g}" for value in row.paper[model]) if row.paper else ""
-
-
-def _cell(row: Result | None) -> str:
-    if row is None:
-        return "-"
-    marks = [f"{n} {word}" for n, word in ((row.missing, "missing"), (row.cut, "cut"), (row.empty, "empty")) if n]
-    missing = f" ({', '.join(marks)})" if marks else ""
-    interval = f" [{row.low:.3g}, {row.high:.3g}]" if row.low is not None and row.high is not None else ""
-    return f"{row.value:.3g}{interval}{missing}"

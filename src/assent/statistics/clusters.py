@@ -118,6 +118,14 @@ def clustered(estimate: float, variances: tuple[float, float], n: int, prompts: 
     )
 
 
+def standard_error(found: Clustered) -> float:
+    """The two-way clustered standard error of a mean or a difference; NaN where there are too few clusters."""
+    freedom = min(found.prompts, found.labelers) - 1
+    if math.isnan(found.interval.high) or freedom < 1:
+        return math.nan
+    return (found.interval.high - found.estimate) / float(stats.t.ppf(0.975, freedom))
+
+
 def clustered_mean(judged: Judgements) -> Clustered:
     """The mean over judgements, with two-way clustered intervals."""
     mean = float(judged.values.mean())

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+AT_ONCE = 2**18  # groups drawn in one array: few calls where groups are few, little memory where they are many
 Listed = Sequence[Any] | np.ndarray  # one number, or one name, an entry; numpy's ArrayLike leaves tuples out
 
 
@@ -38,8 +39,10 @@ def bootstrap_interval(
     if len(counts) < 2:
         return Interval(estimate, float("nan"), float("nan"))
     generator = np.random.default_rng(seed)
-    drawn = (generator.integers(len(counts), size=len(counts)) for _ in range(draws))
-    means = [totals[chosen].sum() / counts[chosen].sum() for chosen in drawn]
+    many = max(1, AT_ONCE // len(counts))
+    sizes = ((min(many, draws - start), len(counts)) for start in range(0, draws, many))
+    drawn = (generator.integers(len(counts), size=size) for size in sizes)
+    means = np.concatenate([totals[chosen].sum(axis=1) / counts[chosen].sum(axis=1) for chosen in drawn])
     low, high = np.quantile(means, ((1 - confidence) / 2, (1 + confidence) / 2))
     return Interval(estimate, float(low), float(high))
 

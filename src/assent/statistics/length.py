@@ -89,6 +89,7 @@ class _Model:
         self.prompt = np.unique(self.prompts, return_inverse=True)[1]
         self.size, self.count = len(self.prompts), int(self.prompt.max()) + 1
         self.pool_design = _pool_design(pool) if pool else np.zeros((0, 1))
+        self.start = np.zeros(self.pool_design.shape[1]), np.zeros(self.count)
 
     @property
     def caution(self) -> str:
@@ -126,8 +127,11 @@ class _Model:
     def _design(self, weight: Float[np.ndarray, " all"]) -> Float[np.ndarray, "n 3"]:
         gamma = np.zeros(self.count)
         if self.pool:
-            prompt = self.prompt[self.own :]
-            gamma = _difficulty(self.pool_design, self.pool.judged.values, prompt, weight[self.own :], self.count)
+            drawn = np.flatnonzero(weight[self.own :])
+            prompt, value = self.prompt[self.own :][drawn], self.pool.judged.values[drawn]
+            theta, gamma = _difficulty(self.pool_design[drawn], value, prompt, weight[self.own :][drawn], self.start)
+            if weight.all():
+                self.start = theta, gamma  # a draw of the bootstrap is near to everything that was drawn from
         return np.stack([np.ones(self.own), self.length, gamma[self.prompt[: self.own]]], axis=1)
 
 
@@ -176,20 +180,21 @@ def _difficulty(
     value: Float[np.ndarray, " m"],
     prompt: Int[np.ndarray, " m"],
     weight: Float[np.ndarray, " m"],
-    count: int,
-) -> Float[np.ndarray, " prompts"]:
-    """One log odds a prompt, with a standard normal prior, beside the columns of the design.
+    start: tuple[Float[np.ndarray, " k"], Float[np.ndarray, " prompts"]],
+) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " prompts"]]:
+    """Effects of the columns of the design, and one log odds a prompt with a standard normal prior.
 
-    The prompts' block of the curvature is diagonal, and is taken out before the rest is solved.
+    The prompts' block of the curvature is diagonal, and is taken out before the rest is solved. start: where Newton's
+    method begins; the fit does not depend on it.
     """
-    theta, gamma = np.zeros(design.shape[1]), np.zeros(count)
+    (theta, gamma), count = start, len(start[1])
     for _ in range(50):
         p = special.expit(design @ theta + gamma[prompt])
         missed, spread = weight * (value - p), weight * p * (1 - p)
         down = np.bincount(prompt, weights=missed, minlength=count) - gamma
         own = np.bincount(prompt, weights=spread, minlength=count) + 1
-        cross = np.zeros((count, len(theta)))
-        np.add.at(cross, prompt, design * spread[:, None])
+        columns = (np.bincount(prompt, weights=column * spread, minlength=count) for column in design.T)
+        cross = np.stack(list(columns), axis=1)
         across = design.T @ missed - STEADY * theta
         left = (design * spread[:, None]).T @ design + STEADY * np.eye(len(theta)) - cross.T @ (cross / own[:, None])
         step = np.linalg.solve(left, across - cross.T @ (down / own))
@@ -198,7 +203,7 @@ def _difficulty(
         theta, gamma = theta + step / longest, gamma + turn / longest
         if longest == 1.0 and max(np.abs(step).max(), np.abs(turn).max()) < 1e-7:
             break
-    return gamma
+    return theta, gamma
 
 
 def _percentiles(estimate: float, drawn: Float[np.ndarray, " draws"], few: bool) -> Interval:

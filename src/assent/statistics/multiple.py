@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from scipy import stats
 
-from assent.statistics.clusters import Clusters, Judgements, clustered_mean
+from assent.statistics.clusters import Clustered, Clusters, Judgements, clustered_mean, standard_error
 from assent.statistics.intervals import Interval, Listed
 
 
@@ -21,6 +21,17 @@ def holm(p_values: Listed) -> Float[np.ndarray, " n"]:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(stepped, 1.0)
     return adjusted
+
+
+def p_value(found: Clustered, null: float = 0.0) -> float:
+    """How unlikely an estimate so far from `null` were if `null` were true, two-sided, by the t of its interval.
+
+    For means and differences, whose intervals are symmetric. NaN where there are too few clusters for an interval.
+    """
+    error, gap = standard_error(found), abs(found.estimate - null)
+    if not error:
+        return 1.0 if gap == 0 else 0.0
+    return 2 * float(stats.t.sf(gap / error, min(found.prompts, found.labelers) - 1))
 
 
 def simultaneous_bands(

@@ -1,0 +1,28 @@
+"""The tables about a reward model (appendix E.2), from what `reward_model.evaluate` found."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from assent.evaluate.grids import Cell, Grid, listed, words
+
+
+def grids(found: Mapping[str, Any]) -> list[Grid]:
+    """Whom it agrees with, over all and by group, and what fools it."""
+    columns = ("", "value", "of")
+    whole = [
+        (words(name), listed(value), words(found["rankings"]))
+        for name, value in found.items()
+        if isinstance(value, list) and len(value) == 3 and not isinstance(value[0], dict)
+    ]
+    error = (words("calibration error"), Cell(value=found["calibration"]["error"]), words(found["pairs"]))
+    note = "The paper: 72.4 % of pairs of training labelers, 69.6 % of held-out ones; people agree on 72.6 and 77.3 %."
+    groups = [(f"{row['by']} {row['group']}", row["accuracy"], row["rankings"]) for row in found["by"]]
+    probes = [(row["probe"], row["prefers the original"], row["responses"]) for row in found["probes"]]
+    made = [Grid("Reward model against labelers", columns, (*whole, error), (note,))]
+    for title, rows in (
+        ("Pair accuracy by group", groups),
+        ("Probes: how often the original scores above a spoilt copy", probes),
+    ):
+        cells = tuple((words(name), listed(value), words(count)) for name, value, count in rows)
+        made.append(Grid(title, columns, cells, scale=(0.0, 1.0), line=0.5))
+    return [grid for grid in made if grid.rows]
