@@ -18,10 +18,11 @@ class SideError(RuntimeError):
 
 @dataclass(frozen=True)
 class Answer:
-    """One repetition. tokens: without padding, of decoding and PPO those of the responses; peak_mb: MiB of the whole
+    """One repetition. cpu: seconds of all threads; tokens: without padding, of decoding and PPO those of the responses; peak_mb: MiB of the whole
     life of the process; loss: of the first step; phases: seconds of the parts of a step."""
 
     seconds: float
+    cpu: float
     peak_mb: float
     steps: int
     items: float

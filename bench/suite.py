@@ -44,7 +44,7 @@ def sides_of(job: str, model: str, threads: int, with_peer: bool) -> list[Side]:
 
 
 def rounds(sides: Sequence[Side], name: str, repeats: int, seconds: float, most: int) -> Rounds:
-    """`repeats` repetitions of every side, after one that does not count.
+    """`repeats` repetitions of every side, after two single steps and one repetition that do not count.
 
     A repetition has so many steps that the slowest side takes about `seconds`, and at most `most` steps are done in
     all. A side that cannot run is said and left out.
@@ -62,8 +62,10 @@ def rounds(sides: Sequence[Side], name: str, repeats: int, seconds: float, most:
         if not answers:
             return {}
         check_same_work(name, {side: found[0] for side, found in answers.items()})
-        slowest = max(found[0].seconds for found in answers.values())
-        steps = max(1, min(round(seconds / slowest), most // (repeats + 2)))
+        for side, process in running.items():
+            answers[side].append(process.turn(1))  # the first was slowed down by all that is made only once
+        slowest = max(found[1].seconds for found in answers.values())
+        steps = max(1, min(round(seconds / slowest), (most - 2) // (repeats + 1)))
         for number in range(repeats + 1):
             for side, process in running.items():
                 answers[side].append(process.turn(steps))
@@ -73,7 +75,7 @@ def rounds(sides: Sequence[Side], name: str, repeats: int, seconds: float, most:
     finally:
         for process in running.values():
             process.stop()
-    return {side: found[2:] for side, found in answers.items()}
+    return {side: found[3:] for side, found in answers.items()}
 
 
 def check_same_work(name: str, first: Mapping[str, Answer]) -> None:

@@ -1,9 +1,11 @@
 """`python -m bench --tune`: which of the peer's own options serve it best here; `peer/options.py` keeps the winners.
 
-One repetition at a time of each choice of the grid, in turns; the medians decide.
+Each choice of the grid in a process of its own, one after the other. Items a second decide on a machine that does
+nothing else; on one that does, items a second of processor time, with `--threads 1`.
 """
 
 import json
+import statistics
 from collections.abc import Sequence
 
 from bench import HOME
@@ -18,12 +20,15 @@ def run(jobs: Sequence[str], models: Sequence[str], flags: Flags) -> None:
     """Try the grid of every job on every model; print the choices, the fastest first."""
     for job in jobs:
         for model in models:
-            choices = dict(enumerate([shipped(job), *grid(job)]))
-            sides = [peer(f"{number}", job, model, one, flags.threads) for number, one in choices.items()]
-            found = rounds(sides, f"tune-{job}-{model}", flags.repeats, flags.seconds, JOBS[job].steps)
-            rates = {number: median_rate(found[f"{number}"]) for number in choices if f"{number}" in found}
-            print(f"{job}, {model}: {JOBS[job].unit}; now in use: {TUNED[job, model].differences(shipped(job))}")
-            for number in sorted(rates, key=lambda number: -rates[number]):
-                print(f"  {rates[number]:10.4g}  {choices[number].differences(shipped(job)) or 'as shipped'}")
-            kept = {choices[number].differences(shipped(job)): rate for number, rate in rates.items()}
-            (HOME / f"tune-{job}-{model}.json").write_text(json.dumps(kept, indent=1) + "\n")
+            name = f"tune-{job}-{model}"
+            found: dict[str, list[float]] = {}
+            for options in [shipped(job), *grid(job)]:
+                words = options.differences(shipped(job)) or "as shipped"
+                side = peer("tried", job, model, options, flags.threads)
+                if answers := rounds([side], name, flags.repeats, flags.seconds, JOBS[job].steps).get("tried"):
+                    found[words] = [median_rate(answers), statistics.median(one.items / one.cpu for one in answers)]
+            print(f"{job}, {model}: {JOBS[job].unit}, and per second of processor time")
+            print(f"in use: {TUNED[job, model].differences(shipped(job))}")
+            for words, (rate, per_cpu) in sorted(found.items(), key=lambda row: -row[1][0]):
+                print(f"  {rate:10.4g} {per_cpu:10.4g}  {words}", flush=True)
+            (HOME / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -20,7 +20,7 @@ class Turns:
         self._answers = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)
         self._said_ready = False
-        self.began = 0.0
+        self.began = self.began_cpu = 0.0
 
     def start(self) -> int:
         """How many steps to do; the clock runs from here. Ends the process when there is no more to do."""
@@ -31,14 +31,14 @@ class Turns:
         if not line:
             self._answers.close()
             os._exit(0)  # the trainers have things to do at their end that nobody waits for
-        self.began = time.perf_counter()
+        self.began, self.began_cpu = time.perf_counter(), time.process_time()
         return int(line)
 
     def end(self, **done: Any) -> None:
         """Report what was done (see `sides.Answer`)."""
-        seconds = time.perf_counter() - self.began
+        seconds, cpu = time.perf_counter() - self.began, time.process_time() - self.began_cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MiB; of the whole life of the process
-        self._say({"seconds": seconds, "peak_mb": peak, **done})
+        self._say({"seconds": seconds, "cpu": cpu, "peak_mb": peak, **done})
 
     def _say(self, what: dict[str, Any]) -> None:
         print(json.dumps(what), file=self._answers, flush=True)

@@ -22,7 +22,7 @@ SMALL = work.Size(hidden=8, inter=16, layers=1, heads=2)
 
 
 def answer(seconds: float, items: float = 12, peak: float = 100.0, **more: Any) -> Answer:
-    return Answer(seconds=seconds, peak_mb=peak, steps=2, items=items, tokens=24, **more)
+    return Answer(seconds=seconds, cpu=seconds, peak_mb=peak, steps=2, items=items, tokens=24, **more)
 
 
 @pytest.fixture(scope="module")
