@@ -18,8 +18,11 @@ class SideError(RuntimeError):
 
 @dataclass(frozen=True)
 class Answer:
-    """One repetition. cpu: seconds of all threads; tokens: without padding, of decoding and PPO those of the responses; peak_mb: MiB of the whole
-    life of the process; loss: of the first step; phases: seconds of the parts of a step."""
+    """One repetition.
+
+    cpu: seconds of all threads; peak_mb: MiB, of the whole life of the process; tokens: without padding, of decoding
+    and PPO those of the responses; loss: of the first step; phases: seconds of the parts of its steps.
+    """
 
     seconds: float
     cpu: float
