@@ -152,6 +152,11 @@ def test_what_is_merely_odd_is_read(tmp_path: Path) -> None:
 # -- into a batch --------------------------------------------------------------------------------------------
 
 
+def test_what_assent_sample_writes_is_imported_as_it_is() -> None:
+    row = {"step": 3, "policy": "sft", **records.to_json(samples(1)[0])}
+    assert importing.parse([json.dumps(row).encode()], "samples.jsonl") == samples(1)
+
+
 def samples(count: int, first: int = 0) -> list[Samples]:
     return [
         Samples(

@@ -1,5 +1,7 @@
 """The ring, by the commands: prompts and samples go in, simulated labelers work over HTTP, records come out."""
 
+import hashlib
+import json
 import os
 import re
 import socket
@@ -17,6 +19,7 @@ from assent import records
 from assent.commands.label import Label
 from assent.label.client import Client, ClientError
 from assent.records import Demonstration, Ranking, Rating, Response, Samples
+from assent.run import digest
 from assent.sandbox import instructions
 from assent.sandbox.labelers import Labelers
 from assent.sandbox.world import World
@@ -140,3 +143,25 @@ def test_the_commands_start_without_torch() -> None:
         "import sys; from assent.commands.label import Label; import assent.label.app; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.slow
+def test_the_whole_ring_runs_through_the_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prompts, people over HTTP, export, SFT, samples, people again, export, reward model; every step by a command."""
+    from scripts import label_ring
+
+    size = label_ring.Size(prompts=12, rank=8, responses=3, labelers=3)
+    found = label_ring.ring(tmp_path, size)
+    assert found == {"demonstrations": 16, "rankings": 12, "sft": True, "reward": True}  # a fifth is done by three
+    made = list(records.read(tmp_path / "ranking" / "rankings.jsonl", Ranking))
+    assert {response.policy for one in made for response in one.responses} == {"sft"}
+    assert all(len(one.responses) == 3 for one in made)
+    for step, file in (("sft", "writing/demonstrations.jsonl"), ("reward", "ranking/rankings.jsonl")):
+        said = json.loads((tmp_path / file).with_name("manifest.json").read_text())["files"][Path(file).name]
+        assert said["sha256"] == hashlib.sha256((tmp_path / file).read_bytes()).hexdigest()
+        run = json.loads((tmp_path / step / "run.json").read_text())  # which knows what it was trained on
+        assert run["parents"]["data"]["sha256"] == digest(tmp_path / file)
+    said = capsys.readouterr().out
+    assert label_ring.ring(tmp_path, size) == found  # what is done is not done again
+    assert "assent label import" in said
+    assert "assent label import" not in capsys.readouterr().out

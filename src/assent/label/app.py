@@ -15,7 +15,7 @@ from assent.label.guard import Guard, TooLargeError
 from assent.label.measuring import Measures
 from assent.label.pages import admin, labeler, lead, quality, sign_in, staff
 from assent.label.settings import Settings
-from assent.label.store.database import BusyError, Database, FullError, StoreError
+from assent.label.store.database import BusyError, Database, FullError, StoreError, UnfitError
 from assent.label.store.importing import ImportRefusedError
 from assent.label.store.migrate import newest, revision
 from assent.label.store.slots import RefusedError
@@ -80,6 +80,7 @@ def _tell_failures(app: FastAPI) -> None:
 
     app.add_exception_handler(BusyError, told(503))
     app.add_exception_handler(FullError, told(507))
+    app.add_exception_handler(UnfitError, told(422))
     app.add_exception_handler(TooLargeError, told(413))
     app.add_exception_handler(ImportRefusedError, told(422))
     app.add_exception_handler(RefusedError, refused)
@@ -91,6 +92,7 @@ def _answer(
     request: Request, status: int, sentence: str, headers: dict[str, str], more: dict[str, Any] | None = None
 ) -> Response:
     path = request.url.path
+    sentence = sentence.encode(errors="replace").decode()  # it may quote half a character that somebody sent
     if path.startswith(DATA_PATHS):
         return JSONResponse({"detail": sentence, **(more or {})}, status, headers)
     if status == 401 and request.method == "GET":

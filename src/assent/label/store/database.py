@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Float, create_engine, event, make_url, select
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -37,6 +37,10 @@ class BusyError(Exception):
 
 class FullError(Exception):
     """There is no space left where the database lies; what was acknowledged before is safe."""
+
+
+class UnfitError(Exception):
+    """A value that no column can hold, such as a number of thirty digits or half a surrogate pair."""
 
 
 class _Now(FunctionElement[float]):
@@ -231,9 +235,11 @@ def _sqlstate(error: DBAPIError) -> str:
 
 @contextlib.contextmanager
 def _translated() -> Generator[None, None, None]:
-    """Say BusyError and FullError in one way for both databases."""
+    """Say BusyError, FullError and UnfitError in one way for both databases."""
     try:
         yield
+    except (DataError, OverflowError, UnicodeEncodeError) as error:
+        raise UnfitError("holds a value that cannot be stored: a number too large, or a character like NUL") from error
     except DBAPIError as error:
         message, code = str(error.orig), _sqlstate(error)
         if "disk is full" in message or code == "53100" or getattr(error.orig, "errno", 0) == errno.ENOSPC:

@@ -114,6 +114,8 @@ def _record(line: bytes, first: bool, limits: Limits) -> Work:
         raise ValueError(f"byte {error.start + 1} is not UTF-8; save the file as UTF-8") from None
     _shallow(text, limits.nesting)
     row = json.loads(text, object_pairs_hook=_pairs, parse_constant=_constant)
+    if isinstance(row, dict) and row.get("kind") == "samples":  # a line of a run's samples.jsonl says these as well
+        row = {name: value for name, value in row.items() if name not in ("step", "policy")}  # pyright: ignore[reportUnknownVariableType]
     record = records.from_json(row)
     if not isinstance(record, Prompt | Samples | Ranking):
         raise ValueError(f"kind: {row['kind']!r}; prompts, samples and rankings (as gold) can be labeled")

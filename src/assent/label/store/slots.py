@@ -196,7 +196,10 @@ def keep_draft(database: Database, worker: Worker, identity: str, document: Any,
 
     version: the one the browser started from; when a newer one exists, RefusedError 409 carries it.
     """
-    kept = schema.draft(document)
+    try:
+        kept = schema.draft(document)
+    except schema.DocumentError as error:
+        raise RefusedError(422, str(error)) from None
 
     def work(connection: Connection) -> int:
         row = owned(connection, worker, identity, locked=True)
