@@ -20,8 +20,7 @@ class Decoder:
         precision = torch.bfloat16 if how.options.bf16 else torch.float32
         self.prompts: list[list[int]] = tokens()["prompts"]
         self.tokenizer = AutoTokenizer.from_pretrained(how.directory("policy"), padding_side="left")
-        paged = {"attn_implementation": "sdpa_paged"} if how.options.generate == "continuous" else {}
-        self.model = AutoModelForCausalLM.from_pretrained(how.directory("policy"), dtype=precision, **paged).eval()
+        self.model = AutoModelForCausalLM.from_pretrained(how.directory("policy"), dtype=precision).eval()
         self.end, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id
         padded = self.tokenizer.pad({"input_ids": self.prompts}, return_tensors="pt")
         self.inputs = {"input_ids": padded["input_ids"], "attention_mask": padded["attention_mask"]}
@@ -51,7 +50,7 @@ class Decoder:
 
     def continuous(self) -> Tokens:
         """By continuous batching over a paged cache."""
-        found = self.model.generate_batch(self.prompts, generation_config=self.config, progress_bar=False)
+        found = self.model.generate_batch(self.prompts, generation_config=self.config, persistent_manager=True)
         return [one.generated_tokens for one in found.values()]
 
     def _generate(self, **more: Any) -> Any:

@@ -56,7 +56,8 @@ def grid(job: str) -> list[Options]:
     if job == "sft":
         return [replace(one, packing=how) for one in (FAST, fp32) for how in ("none", "bylen", "bfd", "wrapped")]
     if job == "decode":
-        return [replace(one, generate=how) for one in (FAST, fp32) for how in ("plain", "static", "continuous")]
+        ways = ("plain", "static", "continuous")
+        return [replace(one, generate=how) for one in (FAST, fp32, replace(fp32, onednn=False)) for how in ways]
     return [FAST, fp32, replace(fp32, onednn=False)]
 
 
