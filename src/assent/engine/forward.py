@@ -88,7 +88,7 @@ class RowForward:
 
     @contextlib.contextmanager
     def ready_to_sample(self) -> Generator[None, None, None]:
-        """Inside, the trunk's linear layers hold weights as they compute with them, rounded once and not at every token.
+        """Inside, the trunk's linear layers hold weights as they compute with them, not rounded anew at every token.
 
         Autocast would keep only those that are trained, which an adapter's base is not.
         """

@@ -7,6 +7,7 @@ may be added before one step (PPO and the pretraining mix); each part's norm is 
 import contextlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -83,9 +84,9 @@ class Learner:
         """
         sums: dict[str, Tensor] = {}
         for number, group in list(enumerate(micro_batches(batch.sizes, self.model.machine.tokens)))[self._mine]:
-            with self._dropping(number):
+            with self._dropping(number):  # backward too: checkpointed layers are computed there again
                 terms: Terms = loss(self.model, batch.select(group))
-            terms.loss.sum().backward()
+                terms.loss.sum().backward()
             fields = terms._asdict()  # pyright: ignore[reportPrivateUsage]  (a named tuple's public method)
             for name, values in (fields | {"count": torch.ones_like(terms.loss)}).items():
                 sums[name] = sums.get(name, 0) + values.detach().double().sum()
@@ -179,7 +180,7 @@ class Learner:
 class ResidualDropout:
     """Dropout on the output of every attention and MLP block before it is added to the residual stream (C.1).
 
-    The mask is a function of (seed, update, micro-batch), whatever the number of processes. Off unless `active`.
+    The mask is a function of (seed, update, micro-batch, block), whatever the number of processes. Off unless `active`.
     Raises ValueError for a family whose blocks it does not know.
     """
 
@@ -187,7 +188,7 @@ class ResidualDropout:
 
     def __init__(self, module: nn.Module, rate: float) -> None:
         self.rate = rate
-        self._generator: torch.Generator | None = None
+        self._key: tuple[int, ...] | None = None
         blocks = [
             child
             for owner in module.modules()
@@ -198,23 +199,27 @@ class ResidualDropout:
         ]
         if not blocks:
             raise ValueError(f"residual dropout is not known for {type(module).__name__}; set it to 0")
-        for block in blocks:
-            block.register_forward_hook(self._drop)
+        for number, block in enumerate(blocks):
+            hook: Any = torch.compiler.disable(partial(self._drop, number))
+            block.register_forward_hook(hook)
 
     @contextlib.contextmanager
     def active(self, key: tuple[int, ...]) -> Generator[None, None, None]:
         """Inside, blocks drop."""
-        self._generator = torch.Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+        self._key = key
         try:
             yield
         finally:
-            self._generator = None
+            self._key = None
 
-    def _drop(self, module: nn.Module, inputs: Any, output: Any) -> Any:
-        if self._generator is None:
+    def _drop(self, number: int, module: nn.Module, inputs: Any, output: Any) -> Any:
+        if self._key is None:
             return None
-        first = output[0] if isinstance(output, tuple) else output
-        kept = (torch.rand(first.shape, generator=self._generator) >= self.rate).to(first) / (1 - self.rate)
+        first: Tensor = output[0] if isinstance(output, tuple) else output
+        seed = int(np.random.SeedSequence((*self._key, number)).generate_state(1)[0])
+        generator = torch.Generator(first.device).manual_seed(seed)
+        uniform = torch.rand(first.shape, generator=generator, device=first.device)
+        kept = (uniform >= self.rate).to(first) / (1 - self.rate)
         return (first * kept, *output[1:]) if isinstance(output, tuple) else first * kept
 
 

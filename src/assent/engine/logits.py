@@ -112,6 +112,11 @@ def _logits(states: Tensor, weight: Tensor, bias: Tensor | None, coarse: bool) -
         return states @ weight.t() if bias is None else torch.addmm(bias, states, weight.t())
 
 
+def _rounds() -> bool:
+    processor: Any = torch.cpu
+    return processor._is_amx_tile_supported()
+
+
 @contextlib.contextmanager
 def _fast_products(device: torch.device, coarse: bool) -> Generator[None, None, None]:
     """fp32 products by the faster of two libraries on a processor, by tensor cores on a GPU that is coarse anyway.
@@ -120,8 +125,9 @@ def _fast_products(device: torch.device, coarse: bool) -> Generator[None, None, 
     kernels, up to twice as fast as the default's, with errors of fp32.
     """
     on_gpu = device.type == "cuda"
-    library: Any = torch.backends.cuda.matmul if on_gpu else torch.backends.mkldnn.matmul
-    wanted = coarse if on_gpu else not torch.cpu._is_amx_tile_supported()
+    backends: Any = torch.backends
+    library = backends.cuda.matmul if on_gpu else backends.mkldnn.matmul
+    wanted = coarse if on_gpu else not _rounds()
     usual = library.fp32_precision
     try:
         if wanted:

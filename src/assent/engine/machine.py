@@ -17,13 +17,18 @@ class Machine:
 
     device: `auto` takes a GPU when there is one. precision: `bf16` computes the trunk in bfloat16 with fp32 master
     weights; `auto` does so where the hardware has it. tokens: of one micro-batch. cache_tokens: of the sequences that
-    are decoded together.
+    are decoded together. compile: let torch.compile make the layers' kernels; `auto` does so on a GPU, where it pays.
+    checkpointing: keep only the inputs of layers and compute the rest again in backward. offload: keep models that only
+    score (reference, reward model) in the processor's memory while they do not.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     tokens: int = 16_384
     cache_tokens: int = 65_536
+    compile: Literal["auto", "always", "never"] = "auto"
+    checkpointing: bool = False
+    offload: bool = False
 
     @property
     def torch_device(self) -> torch.device:
@@ -39,6 +44,11 @@ class Machine:
         if self.torch_device.type == "cuda":
             return torch.cuda.is_bf16_supported()
         return torch.ops.mkldnn._is_mkldnn_bf16_supported()  # avx512_bf16 or amx
+
+    @property
+    def compiles(self) -> bool:
+        """Whether layers are compiled."""
+        return self.compile == "always" or (self.compile == "auto" and self.torch_device.type == "cuda")
 
     def autocast(self) -> torch.autocast:
         """The context in which trunks compute."""

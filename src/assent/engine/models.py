@@ -8,7 +8,7 @@ layout, safetensors only, and code from a model directory is never run.
 import contextlib
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from assent.engine import distributed
+from assent.engine import distributed, layers
 from assent.engine.batches import Batch, RankingBatch, Sampled, TextBatch, Tokens, in_order, micro_batches
-from assent.engine.forward import Forward, choose
+from assent.engine.forward import Forward, RowForward, choose
 from assent.engine.generate import Key, generate
 from assent.engine.machine import Machine
 from assent.engine.text import Template, Text, quiet_transformers
@@ -45,6 +45,8 @@ class Model:
         self.module = module.to(machine.torch_device).eval()
         self.forward: Forward = choose(self.module, machine, _warn)
         self.adapter: Any = _with_adapter(self.module, lora) if lora.rank else None
+        self._prepare_layers()
+        self._parked = False
 
     @property
     def positions(self) -> int | None:
@@ -61,12 +63,39 @@ class Model:
         module.save_pretrained(directory)
         self.text.save(directory)
 
+    def park(self) -> None:
+        """This model will only score from now on: where the machine offloads, it leaves the device in between."""
+        self._parked = self.machine.offload
+        if self._parked:
+            self._move(torch.device("cpu"))
+
+    @contextlib.contextmanager
+    def _present(self) -> Generator[None, None, None]:
+        """Inside, a parked model is on the device."""
+        if self._parked:
+            self._move(self.machine.torch_device)
+        yield
+        if self._parked:
+            self._move(torch.device("cpu"))
+
+    def _move(self, device: torch.device) -> None:
+        self.module.to(device)
+
+    def _prepare_layers(self) -> None:
+        if not isinstance(self.forward, RowForward):
+            return
+        if self.machine.checkpointing:
+            layers.checkpoint_layers(self.module)
+        if self.machine.compiles:
+            layers.compile_layers(self.module)
+
     def _per_group(self, batch: Any, compute: Any, lengths: Sequence[int]) -> Tensor:
         """With gradients: `compute` the batch, a micro-batch, in one pass. Without: deal it out in micro-batches."""
         if torch.is_grad_enabled():
             return compute(batch)
         groups = micro_batches(batch.sizes, self.machine.tokens)
-        parts = distributed.share(groups, lambda group: compute(batch.select(group)).cpu())
+        with self._present():
+            parts = distributed.share(groups, lambda group: compute(batch.select(group)).cpu())
         return in_order(groups, parts, lengths)
 
 
@@ -107,6 +136,8 @@ class LanguageModel(Model):
         frozen.module = copy.deepcopy(self.module).requires_grad_(False)
         frozen.forward = copy.copy(self.forward)
         frozen.forward.module = frozen.module  # pyright: ignore[reportAttributeAccessIssue]
+        frozen._prepare_layers()
+        frozen.park()
         return Reference(frozen)
 
 
@@ -190,6 +221,10 @@ class ScalarModel(Model):
         """Write the model as a sequence classifier with one label, the bias in its config."""
         setattr(self.module.config, BIAS, float(self.bias.detach()) if self.calibrated else None)
         super().save(directory)
+
+    def _move(self, device: torch.device) -> None:
+        super()._move(device)
+        self.bias.data = self.bias.data.to(device)
 
     def _scalar(self, states: Float[Tensor, "n width"]) -> Float[Tensor, " n"]:
         weight = self.module.score.weight

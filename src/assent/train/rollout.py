@@ -82,6 +82,8 @@ class Models:
     def start(cls, policy: LanguageModel, value: ScalarModel, reward: Judge) -> "Models":
         """The reference is the policy as it is now; the value model learns the reward model's bias too."""
         value.bias.requires_grad_(True)
+        if isinstance(reward, ScalarModel):
+            reward.park()
         return cls(policy, value, policy.reference(), reward)
 
 

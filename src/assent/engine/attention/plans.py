@@ -38,6 +38,13 @@ _plan: ContextVar[Plan | None] = ContextVar("plan", default=None)
 _seen_windows: ContextVar[set[int | None] | None] = ContextVar("seen_windows", default=None)
 
 
+def in_force() -> Plan:
+    """The plan that attention follows here."""
+    plan = _plan.get()
+    assert plan is not None, "a model of the engine was called outside a plan"
+    return plan
+
+
 @contextlib.contextmanager
 def following(plan: Plan) -> Generator[None, None, None]:
     """Inside, the models' attention follows `plan`."""
@@ -63,6 +70,7 @@ class UnsupportedError(NotImplementedError):
     """An attention variant that rows cannot express; the model takes the plain path instead."""
 
 
+@torch.compiler.disable
 def attend(
     module: torch.nn.Module,
     query: Float[Tensor, "one heads row width"],
@@ -78,8 +86,7 @@ def attend(
     for name in ("softcap", "s_aux", "position_bias", "head_mask"):
         if variants.get(name) is not None:
             raise UnsupportedError(f"attention with {name}")
-    plan, seen = _plan.get(), _seen_windows.get()
-    assert plan is not None, "a model of the engine was called outside a plan"
+    plan, seen = in_force(), _seen_windows.get()
     if seen is not None:
         seen.add(sliding_window)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
