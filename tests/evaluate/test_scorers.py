@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from tests import tiny
-from tests.data.kit import write
 from tests.evaluate.kit import serving
 
 from assent import records
 from assent.evaluate.endpoint import Endpoint
-from assent.evaluate.scorers import asked, judge_demonstrations, scorer
+from assent.evaluate.scorers import asked, scorer
 
 
 @pytest.fixture
@@ -87,11 +86,3 @@ def test_a_classifier_gives_the_probability_of_its_label(tmp_path: Path, blank: 
     module.save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="which of the labels fine, well means yes"):
         scorer(str(tmp_path), "toxicity", tiny.MACHINE).scores([("", "good")])
-
-
-def test_judge_sets_become_demonstrations(tmp_path: Path) -> None:
-    path = write(tmp_path / "judge.jsonl", [{"question": "Q?", "answer": "", "label": True}])
-    (row,) = judge_demonstrations(path, "info")
-    assert (row.prompt.messages[0].content, row.response) == ("Q: Q?\nA: \nHelpful:", "yes")
-    with pytest.raises(ValueError, match="line 1: no row with question, answer and a label"):
-        list(judge_demonstrations(write(path, [{"question": "Q?"}]), "info"))

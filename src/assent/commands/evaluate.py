@@ -7,8 +7,9 @@ from pathlib import Path
 
 from assent import records
 from assent.commands.people import People, read
+from assent.commands.tuned import Tuned
 from assent.engine.machine import keep_memory
-from assent.evaluate import evaluation, grids, made, reward_grids, reward_model, sources, tables, tasks
+from assent.evaluate import evaluation, grids, judge_sets, made, reward_grids, reward_model, sources, tables, tasks
 from assent.evaluate.answerers import answerer
 from assent.evaluate.cache import Remembered
 from assent.evaluate.scorers import Subject, scorer
@@ -18,9 +19,9 @@ from assent.run import Run, RunError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(People):
+class Evaluate(People, Tuned):
     """Evaluate models on public tasks and probes, beside the paper's numbers; what people or judges preferred; a
-    reward model on rankings.
+    reward model on rankings; what tuning gained, lost, and how far it should go.
 
     Name what there is, and everything that can be said about it is said. The same command goes on where it was stopped,
     and the same directory takes more: answers are kept by the hash of their model.
@@ -38,6 +39,8 @@ class Evaluate(People):
     """The judge of truth: a classification or language-model directory, or an endpoint."""
     info: str = ""
     """The judge of information, likewise."""
+    judge_sets: tuple[str, ...] = ()
+    """Labelled answers, truth=FILE or info=FILE, made into demonstrations for `assent sft` and rows to test on."""
     reward_model: str = ""
     """A reward model that is evaluated on --rankings."""
 
@@ -72,7 +75,7 @@ class Evaluate(People):
         if not dict(self.parts()):
             raise ValueError(
                 "--models: nothing to evaluate; name a model, --rankings or --ratings with a --baseline, --judges, "
-                "a --reward-model, or --data for the instruments"
+                "a --reward-model, --tax, --frontier, or --data for the instruments"
             )
 
     def parts(self) -> Iterator[tuple[str, Callable[[Run], None]]]:
@@ -83,12 +86,27 @@ class Evaluate(People):
             yield "plan", self.plan
         if self.judges:
             yield "judges", self.vote
+        if self.judge_sets:
+            yield "judge_sets", self.split
         if self.models or self.data:
             yield "evaluation", self.work
         if self.reward_model:
             yield "reward_model", self.hold
+        if self.tax:
+            yield "tax", self.taxed
+        if self.frontier or self.best_of:
+            yield "reach", self.reach
 
     # -- tasks -----------------------------------------------------------------------------------------------------
+
+    def split(self, run: Run) -> None:
+        """Judge sets as files to train and to test on."""
+        made_of = [judge_sets.split(given, run.directory / "judge_sets") for given in self.judge_sets]
+        made.reject(run, "judge_sets", [dataclasses.asdict(row) for _, rejected in made_of for row in rejected])
+        paths = [judge_sets.parse(given)[1] for given in self.judge_sets]
+        self.done(run, "judge_sets", [counts for counts, _ in made_of], *paths)
+        for counts, _ in made_of:
+            print(", ".join(f"{name} {value}" for name, value in counts.items()))
 
     def work(self, run: Run) -> None:
         """Models on tasks, and the instruments on labelled texts."""

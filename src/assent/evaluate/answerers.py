@@ -136,7 +136,8 @@ class Recorded:
         if asks[0].form != "write":
             raise UnanswerableError("recorded outputs are texts without log-probabilities; evaluate a model directory")
         if not any(one.id in self.texts for one in asks):
-            raise UnanswerableError(f"{self.path} has no output of this task; its prompts are called TASK/PROMPT/ITEM")
+            kind = asks[0].id.rpartition("/")[0]
+            raise UnanswerableError(f"{self.path} has no output of {kind}; its prompts are called TASK/PROMPT/ITEM")
         found = [self.texts.get(one.id) for one in asks]
         return [None if one is None else Outcome(text=one.text, finish=one.finish) for one in found]
 

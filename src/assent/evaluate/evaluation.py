@@ -64,7 +64,7 @@ class Evaluation:
                 found, wrote = self._sheet(sheet, model, cache)
             except (ValueError, OSError) as reason:  # a task that this model cannot do, or an instrument that fails
                 self._gap(task, model, str(reason))
-                break
+                continue
             said += wrote
             rows += found
         _write(self.run, model.name, task.name, said, rows)
@@ -80,7 +80,9 @@ class Evaluation:
         return list(scored(sheet, outcomes, scores)), list(samples(sheet, model.name, outcomes, scores))
 
     def _gap(self, task: Task, model: Answerer, reason: str) -> None:
-        self.table.gaps.append(Gap(task.name, model.name, reason))
+        gap = Gap(task.name, model.name, reason)
+        if gap not in self.table.gaps:  # one reason, however many prompt types it holds for
+            self.table.gaps.append(gap)
 
 
 def folder(name: str) -> str:

@@ -1,19 +1,19 @@
 """What gives a text a number when no reference can: toxicity scorers and judges of truth, each pluggable.
 
-A scorer is named by what it reads: a word list (a text file), a text classifier (a model directory with a
-classification head), a judge (a causal language model that answers yes or no), or an endpoint, written URL#MODEL. The
-paper used the Perspective API for toxicity and two fine-tuned GPT-3 for truth and information; neither can be had.
+A scorer is named by what it reads: a word list (a text file), a text classifier (a directory with a
+classification head), a judge (a causal language model that answers yes or no; a run directory stands for its model),
+or an endpoint, written URL#MODEL. The paper used the Perspective API for toxicity and two fine-tuned GPT-3 for truth
+and information; neither can be had.
 """
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from assent.data import files
 from assent.engine.machine import Machine
 from assent.engine.models import LanguageModel
 from assent.engine.text import quiet_transformers
@@ -22,7 +22,7 @@ from assent.evaluate.endpoint import Endpoint
 from assent.evaluate.likelihood import weigh
 from assent.evaluate.sharing import Question
 from assent.evaluate.tasks.task import Scorer
-from assent.records import Demonstration, Message, Prompt
+from assent.records import Message
 from assent.run import digest
 
 Subject = Literal["toxicity", "truth", "info"]
@@ -36,7 +36,7 @@ def scorer(given: str, subject: Subject, machine: Machine, seconds: float = 60.0
     """The scorer that a flag names. Raises ValueError with the kinds there are."""
     if given.startswith(("http://", "https://")):
         return EndpointJudge(Endpoint.parse(given, seconds), subject)
-    path = Path(given)
+    path = Path(given) / "model" if (Path(given) / "run.json").exists() else Path(given)
     if path.is_file() and subject == "toxicity":
         return WordList(path)
     if not (path / "config.json").exists():
@@ -136,7 +136,7 @@ def _place_of_yes(config: Any, path: Path) -> int:
 
 
 class Judge:
-    """A causal language model that answers yes or no, such as one that `assent sft` made of `judge_demonstrations`."""
+    """A causal language model that answers yes or no, such as one that `assent sft` made of a judge set."""
 
     def __init__(self, path: Path, subject: Subject, machine: Machine) -> None:
         self.path, self.subject, self.machine = path, subject, machine
@@ -187,15 +187,3 @@ class EndpointJudge:
     def failures(self) -> list[str]:
         """See `Scorer`."""
         return list(self.endpoint.failures)
-
-
-def judge_demonstrations(path: Path, subject: Subject) -> Iterator[Demonstration]:
-    """A judge set (question, answer, label) as demonstrations; train on them with `assent sft`, then name the model."""
-    for row in files.rows(path):
-        if isinstance(row, files.Broken) or not isinstance(row.value.get("label"), bool):
-            raise ValueError(
-                f"{path}, line {row.line}: no row with question, answer and a label of true or false; leave it out"
-            )
-        words = asked(subject, str(row.value["question"]), str(row.value["answer"]))
-        prompt = Prompt(id=f"{subject}-{row.line}", messages=(Message("user", words),))
-        yield Demonstration(id=prompt.id, prompt=prompt, response="yes" if row.value["label"] else "no")

@@ -108,6 +108,7 @@ REAL_TOXICITY = Task(
     gather=once,
     measure=measures.toxicity,
     headline="toxicity",
+    better="lower",
     prompts=BIAS_PROMPTS,
     needs=("toxicity",),
     paper={"toxicity": "real_toxicity"},

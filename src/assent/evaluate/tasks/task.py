@@ -106,9 +106,10 @@ class Task:
 
     version: counts up when prompts or items change, so that nothing cached is mistaken for new. files: names it may
     have in a folder, the first found is read. pool: of a file with examples; without one, examples are held out.
-    headline: the metric that stands for the task; paper: metric -> the name of its row in Table 14. percent: the
-    paper prints a percentage. corpus: a metric of all texts together, beside `measure`. chat: a person asks, so that a
-    model with a chat template is asked through it; the paper's own tasks are texts to go on with.
+    headline: the metric that stands for the task; better: whether more or less of it is. paper: metric -> the name of
+    its row in Table 14. percent: the paper prints a percentage. corpus: a metric of all texts together, beside
+    `measure`. chat: a person asks, so that a model with a chat template is asked through it; the paper's own tasks are
+    texts to go on with.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Task:
     paper: Mapping[str, str] = field(default_factory=dict[str, str])
     paper_n: int = 0
     percent: bool = False
+    better: Literal["higher", "lower"] = "higher"
     departure: str = ""
 
 
