@@ -23,15 +23,15 @@ POSTGRESQL = sorted(Path("/usr/lib/postgresql").glob("*/bin")) if Path("/usr/lib
 
 
 class Server:
-    """A PostgreSQL server of our own in a temporary directory, reached by a socket."""
+    """A PostgreSQL server of our own in a temporary directory, or another empty one, reached by a socket."""
 
-    def __init__(self, **more: str) -> None:
+    def __init__(self, root: Path | None = None, **more: str) -> None:
         where = shutil.which("initdb")
         found = POSTGRESQL[-1] if POSTGRESQL else (Path(where).resolve().parent if where else None)
         if found is None:
             pytest.skip("PostgreSQL's server is not installed; Debian: apt-get install postgresql")
         self.bin = found
-        self.root = Path(tempfile.mkdtemp(prefix="pg"))
+        self.root = root or Path(tempfile.mkdtemp(prefix="pg"))
         self.data = self.root / "data"
         if os.geteuid() == 0:
             shutil.chown(self.root, "postgres", "postgres")
@@ -109,8 +109,14 @@ class Server:
         self._run("createdb", "-h", self.root, "-U", "assent", name)
         return f"postgresql://assent@/{name}?host={self.root}"
 
+    def runs(self) -> bool:
+        """Whether it answers."""
+        command = [*self._user(), str(self.bin / "pg_ctl"), "-D", str(self.data), "status"]
+        return subprocess.run(command, capture_output=True, cwd="/").returncode == 0
+
     def remove(self) -> None:
-        self.stop()
+        if self.runs():
+            self.stop()
         shutil.rmtree(self.root, ignore_errors=True)
 
 
