@@ -2,13 +2,13 @@
 
 Version 1 asks what the paper asked: of each output an overall quality from 1 to 7 and the flags of Table 3, of the
 prompt the flags of Table 7, then a rank for every output. Fields changed while the paper's project ran; so every
-stored answer carries the version it was asked by, and a version is never edited once it has been used.
+stored answer carries the version it was asked by, and a version is never edited once it has been used. What was begun
+by an older version is asked, taken and revised by that version; new tasks are asked by the newest.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-from assent.records import FLAGS
 
 VERSION = 1
 KINDS = ("rank", "demonstrate")
@@ -67,7 +67,6 @@ _PROMPT_FLAG_TEXTS = {  # paper, Table 7
     "other_constraints": ("States other constraints", "Such as: in three sentences."),
     "intent_unclear": ("What is wanted is unclear", ""),
 }
-PROMPT_FLAGS = tuple(_PROMPT_FLAG_TEXTS)
 
 _SKIP_TEXTS = {
     "unclear": "The task is too unclear to do",
@@ -81,14 +80,30 @@ _SKIP_TEXTS = {
 SKIP_REASONS = tuple(_SKIP_TEXTS)
 
 
+Texts = Mapping[str, tuple[str, str]]  # by name: what a flag is called, and a word of help
+
+
+@dataclass(frozen=True)
+class Schema:
+    """One version of what is asked. nullable: flags of responses that may not apply."""
+
+    flags: Texts
+    nullable: tuple[str, ...]
+    prompt_flags: Texts
+
+
+SCHEMAS = {1: Schema(_FLAG_TEXTS, NULLABLE, _PROMPT_FLAG_TEXTS)}
+
+
 class DocumentError(ValueError):
     """An answer that cannot be taken: says what is missing or wrong, field by field."""
 
 
 def questions(version: int) -> dict[str, Any]:
     """What a screen asks; raises ValueError for a version there has never been."""
-    if version != VERSION:
+    if version not in SCHEMAS:
         raise ValueError(f"schema: {version} is not known; this version of Assent asks by schema {VERSION}")
+    one = SCHEMAS[version]
     return {
         "version": version,
         "overall": {
@@ -96,12 +111,10 @@ def questions(version: int) -> dict[str, Any]:
             "anchors": {str(value): text for value, text in ANCHORS.items()},
         },
         "flags": [
-            {"name": name, "text": text, "help": more, "nullable": name in NULLABLE}
-            for name, (text, more) in _FLAG_TEXTS.items()
+            {"name": name, "text": text, "help": more, "nullable": name in one.nullable}
+            for name, (text, more) in one.flags.items()
         ],
-        "prompt_flags": [
-            {"name": name, "text": text, "help": more} for name, (text, more) in _PROMPT_FLAG_TEXTS.items()
-        ],
+        "prompt_flags": [{"name": name, "text": text, "help": more} for name, (text, more) in one.prompt_flags.items()],
         "skip_reasons": [{"name": name, "text": text} for name, text in _SKIP_TEXTS.items()],
     }
 
@@ -117,16 +130,18 @@ def checked(kind: str, document: Any, keys: Sequence[str]) -> dict[str, Any]:
     wanted = {"schema", "prompt_flags", "note", "seconds"}
     wanted |= {"ratings", "ranks"} if kind == "rank" else {"response"}
     faults += [f"{name}: unknown field" for name in sorted(map(str, document.keys() - wanted))]
-    if document.get("schema") != VERSION or isinstance(document.get("schema"), bool):
+    version = asked_by(document)
+    if version is None:
         faults.append(f"schema: {VERSION} was expected")
+    one = SCHEMAS[version or VERSION]
     found: dict[str, Any] = {
-        "schema": VERSION,
-        "prompt_flags": _flags(document.get("prompt_flags", {}), PROMPT_FLAGS, "prompt_flags", (), faults),
+        "schema": version or VERSION,
+        "prompt_flags": _flags(document.get("prompt_flags", {}), tuple(one.prompt_flags), "prompt_flags", (), faults),
         "note": _text(document.get("note", ""), "note", MAX_NOTE, faults),
         "seconds": _seconds(document.get("seconds"), faults),
     }
     if kind == "rank":
-        found["ratings"] = _ratings(document.get("ratings"), keys, faults)
+        found["ratings"] = _ratings(document.get("ratings"), keys, one, faults)
         found["ranks"] = _ranks(document.get("ranks"), keys, faults)
     else:
         found["response"] = _text(document.get("response", ""), "response", MAX_TEXT, faults)
@@ -135,6 +150,12 @@ def checked(kind: str, document: Any, keys: Sequence[str]) -> dict[str, Any]:
     if faults:
         raise DocumentError("; ".join(faults))
     return found
+
+
+def asked_by(document: Any) -> int | None:
+    """The version by which a document was made; None where that is no version there has been."""
+    version = document.get("schema") if isinstance(document, Mapping) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    return version if isinstance(version, int) and not isinstance(version, bool) and version in SCHEMAS else None
 
 
 def draft(document: Any) -> dict[str, Any]:
@@ -167,7 +188,7 @@ def contradictions(document: Mapping[str, Any], keys: Sequence[str]) -> list[str
     return found
 
 
-def _ratings(value: Any, keys: Sequence[str], faults: list[str]) -> dict[str, Any]:
+def _ratings(value: Any, keys: Sequence[str], asked: Schema, faults: list[str]) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         faults.append("ratings: missing; rate every response")
         return {}
@@ -180,7 +201,7 @@ def _ratings(value: Any, keys: Sequence[str], faults: list[str]) -> dict[str, An
             faults.append(f"ratings: response {place} has no overall rating from 1 to 7")
             continue
         assert isinstance(one, Mapping)
-        flags = _flags(one.get("flags", {}), FLAGS, f"ratings: response {place}", NULLABLE, faults)
+        flags = _flags(one.get("flags", {}), tuple(asked.flags), f"ratings: response {place}", asked.nullable, faults)
         found[key] = {"overall": overall, "flags": flags}
     return found
 

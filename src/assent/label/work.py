@@ -121,7 +121,7 @@ def task(connection: Connection, who: Worker, identity: str) -> dict[str, Any]:
             ]
         },
         "responses": [{"key": key, "text": text, "html": render.html(text)} for key, text in responses],
-        "questions": schema.questions(schema.VERSION),
+        "questions": schema.questions(schema.asked_by(document) or schema.VERSION),
         "guideline": {"version": facts.guideline},
         "draft": document,
         "draft_version": version,

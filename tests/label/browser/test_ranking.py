@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from assent.label import schema
 from tests.label.browser.conftest import watched
 from tests.label.browser.fake import Fake, ranking
 from tests.label.browser.hands import answered, opened, press, ranks, rated
@@ -205,7 +204,7 @@ TYPED = """async vectors => {
 def test_every_ranking_arrives_as_it_was_made(page: Any, fake: Fake, count: int, number: int) -> None:
     task = begun(fake, [f"Output number {n}" for n in range(count)])
     keys = [response["key"] for response in task["responses"]]
-    flags = dict.fromkeys(schema.FLAGS, False)
+    flags = dict.fromkeys(FLAGS, False)
     stored = {
         "schema": 1,
         "ratings": {key: {"overall": 4, "flags": flags} for key in keys},

@@ -54,7 +54,7 @@ def _known(request: Request, name: str) -> tuple[Mapping[str, Any] | None, dict[
     database: Database = request.app.state.database
     with database.read() as connection:
         names = batches.names(connection)
-    words = {one["name"]: one["text"] for one in schema.questions(schema.VERSION)["flags"]}
+    words = {flag: text for one in schema.SCHEMAS.values() for flag, (text, _) in one.flags.items()}
     return found, {"batch": name, "found": found, "renewing": renewing, "names": names, "words": words}
 
 

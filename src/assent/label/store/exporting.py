@@ -20,7 +20,7 @@ from assent.label.accounts import pseudonym
 from assent.label.store import batches
 from assent.label.store.slots import RefusedError
 from assent.label.store.tables import adjudication, answer, item, person, view
-from assent.records import Demonstration, Prompt, Ranking, Rating, Record, Response
+from assent.records import FLAGS, Demonstration, Prompt, Ranking, Rating, Record, Response
 
 FILES = ("demonstrations.jsonl", "rankings.jsonl", "ratings.jsonl", "answers.jsonl")
 FORMAT = 1
@@ -184,7 +184,7 @@ def _records(row: Any, who: str) -> Iterator[tuple[str, Record]]:
                 prompt=prompt,
                 response=responses[place],
                 overall=rating["overall"],
-                flags=rating["flags"],
+                flags={name: value for name, value in rating["flags"].items() if name in FLAGS},
                 **facts,
             ),
         )
