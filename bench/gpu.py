@@ -40,13 +40,13 @@ OPTIMISER = Optimiser(learning_rate=1e-5)
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """A Llama-shaped model; about 1.1 billion weights by default."""
+    """A Llama-shaped model; by default of the shape of Llama 3.2 1B, with a smaller vocabulary."""
 
     hidden: int = 2048
-    inter: int = 5632
-    layers: int = 22
+    inter: int = 8192
+    layers: int = 16
     heads: int = 32
-    key_heads: int = 4
+    key_heads: int = 8
     vocabulary: int = 32_000
     context: int = 2048
 

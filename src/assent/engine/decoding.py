@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
 from assent.engine.attention.plans import Cache
 from assent.engine.forward import RowForward
 
 LOOK = {"cpu": 1, "cuda": 16}  # steps before the host looks
+BLOCK = 128  # tokens of the vocabulary whose probabilities are added up first
 SIZES = 8  # a graph is made for a number of slots rounded up to this part of all of them
 
 
@@ -118,14 +120,24 @@ def pick(
 ) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
     """The tokens at the given quantiles of softmax(logits / temperature), and their log-probabilities.
 
-    Temperature 0: the likeliest tokens, with their log-probabilities at temperature 1.
+    The cumulative distribution is summed in fp64, first over blocks of the vocabulary, then inside the block that holds
+    the quantile. Temperature 0: the likeliest tokens, with their log-probabilities at temperature 1.
     """
+    scaled = logits / (temperature or 1.0)
+    largest = scaled.amax(-1, keepdim=True)
+    weights = torch.exp(scaled - largest)
+    blocks = pad(weights, (0, -weights.shape[1] % BLOCK)).unflatten(1, (-1, BLOCK))
+    sums = blocks.sum(-1, dtype=torch.float64)
+    cumulative = sums.cumsum(-1)
+    total = cumulative[:, -1:]
     if temperature == 0:
-        logprobs = logits.log_softmax(-1)
-        tokens = logprobs.argmax(-1)
+        tokens = scaled.argmax(-1, keepdim=True)
     else:
-        logprobs = (logits / temperature).log_softmax(-1)
-        cumulative = logprobs.double().exp().cumsum(-1)
-        quantile = uniform[:, None] * cumulative[:, -1:]
-        tokens = torch.searchsorted(cumulative, quantile, right=True)[:, 0].clamp(max=logits.shape[1] - 1)
-    return tokens, logprobs.gather(-1, tokens[:, None])[:, 0]
+        quantile = uniform[:, None] * total
+        block = torch.searchsorted(cumulative, quantile, right=True).clamp(max=sums.shape[1] - 1)
+        inside = blocks.gather(1, block[:, :, None].expand(-1, -1, BLOCK))[:, 0].double().cumsum(-1)
+        rest = quantile - (cumulative - sums).gather(1, block)
+        place = torch.searchsorted(inside, rest, right=True).clamp(max=BLOCK - 1)
+        tokens = (block * BLOCK + place).clamp(max=logits.shape[1] - 1)
+    logprobs = scaled.gather(1, tokens) - largest - total.log().to(scaled.dtype)
+    return tokens[:, 0], logprobs[:, 0]

@@ -80,9 +80,17 @@ def decode(
     """One query for each of the first slots against the places of its store up to its position."""
     count, length = len(positions), stores[0].shape[1]
     key, value = (store.flatten(0, 1) for store in stores)
-    steps = torch.arange(count + 1, device=query.device, dtype=torch.int32)
+    query = query.to(key.dtype)
     seen = (positions + 1).to(torch.int32)
-    return _flash(query.to(key.dtype), key, value, steps, steps * length, (1, length), scale, window, seen)
+    steps = torch.arange(count + 1, device=query.device, dtype=torch.int32)
+    group = query.shape[1] // key.shape[1]
+    if window is not None:
+        return _flash(query, key, value, steps, steps * length, (1, length), scale, window, seen)
+    # The queries that share a key head stand as tokens that all see the same keys, which are so read once.
+    together = query.unflatten(1, (-1, group)).transpose(1, 2).flatten(0, 1)
+    begins = (steps * group, steps * length)
+    out = _flash(together, key, value, *begins, (group, length), scale, None, seen, causal=False)
+    return out.unflatten(0, (count, group)).transpose(1, 2).flatten(1, 2)
 
 
 def _flash(
@@ -95,12 +103,13 @@ def _flash(
     scale: float,
     window: int | None,
     seen: Tensor | None = None,
+    causal: bool = True,
 ) -> Row:
     """aten's operator itself: the public wrapper of the oldest torch we support has no scale and no lengths in use."""
     left = None if window is None else window - 1
     right = None if window is None else 0
     return torch.ops.aten._flash_attention_forward(
-        query, key, value, query_begins, key_begins, *longest, 0.0, True, False,
+        query, key, value, query_begins, key_begins, *longest, 0.0, causal, False,
         scale=scale, window_size_left=left, window_size_right=right, seqused_k=seen,
     )[0]  # fmt: skip
 
