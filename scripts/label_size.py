@@ -58,6 +58,8 @@ def fill(database: Database, size: Size) -> None:
     with database.write() as connection:
         _answers(connection)
         for statement in _statements(database.sqlite):
+            if "INSERT INTO slot (item" in statement:
+                backup._count_on(connection)
             connection.execute(text(statement), {name: facts[name] for name in facts if f":{name}" in statement})
         backup._count_on(connection)
     if not database.sqlite:
@@ -112,6 +114,11 @@ def _statements(sqlite: bool) -> list[str]:
             (id, view, item, batch, labeler, revision, state, schema, guideline, seconds, at, document)
             SELECT {row}, 'v' || ({row}), i.n, :batch, {who}, 1, 'accepted', 1, 'g1', 60 + i.n % 50,
             1.7e9 + i.n * 60 + p.k, {as_json.format("said.document")} FROM {each} JOIN said ON {which}""",
+        # at the head of the queue, what others have to pass by: work for the held-out team, and repeats for next week
+        """INSERT INTO slot (item, batch, n, team, priority, state)
+            SELECT id, batch, 100, 'heldout', id * 1.0 / :items, 'open' FROM item WHERE id <= :items / 10""",
+        f"""INSERT INTO slot (item, batch, n, team, reserved, after, priority, state)
+            SELECT id, batch, 101, 'any', :first + id % {LABELERS}, 4e9, -1.0, 'open' FROM item WHERE id <= :items / 4""",
         "DROP TABLE said",
     ]
 

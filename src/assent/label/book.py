@@ -16,7 +16,7 @@ from assent.label.store.exporting import by_place
 from assent.label.store.tables import answer, batch, item, person, view
 
 MOST = 4_000  # rankings that numbers are computed from; about half a minute beside the server
-LATEST = 2_000  # rankings, the newest, that are looked through for doubtful items
+LATEST = 1_000  # rankings, the newest, that are looked through for doubtful items
 CHUNK = 200  # items read at once
 
 
@@ -103,12 +103,14 @@ def read(connection: Connection, number: int, *, most: int = MOST) -> Book:
 
 
 def latest(connection: Connection, number: int, *, most: int = LATEST) -> Book:
-    """The latest rankings of a batch, and all others of the same items."""
+    """The latest rankings of a batch, about `most` of them, and all others of the same items."""
     newest = select(answer.c.item).where(answer.c.batch == number).order_by(answer.c.id.desc()).limit(most)
-    items = sorted(set(connection.execute(newest).scalars()))
+    items = list(dict.fromkeys(connection.execute(newest).scalars()))
     found: list[Judged] = []
     for start in range(0, len(items), CHUNK):
         found += _book(connection, _rankings(number).where(answer.c.item.in_(items[start : start + CHUNK]))).rows
+        if len(found) >= most:
+            break
     return Book(tuple(found), 0)
 
 

@@ -150,12 +150,14 @@ def adjudication(request: Request) -> Response:
     with _database(request).read() as connection:
         names = [one["name"] for one in batches.status(connection) if one["state"] == "open"]
         found: list[dict[str, Any]] = []
+        each = LATEST // max(1, len(names))
         for name in names:
             number = batches.found(connection, name).id
-            found += doubts.queue(latest(connection, number), doubts.decided(connection, number), APART)
+            book = latest(connection, number, most=each)
+            found += doubts.queue(book, doubts.decided(connection, number), APART)
         apart = reading.items(connection, found)
         aside = reading.set_aside(connection)
-    return page(request, "lead_adjudication.html.j2", aside=aside, apart=apart, latest=LATEST)
+    return page(request, "lead_adjudication.html.j2", aside=aside, apart=apart, latest=each)
 
 
 @router.get("/items/{number}")

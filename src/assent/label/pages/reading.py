@@ -24,7 +24,7 @@ def desk(connection: Connection, who: Worker) -> dict[str, Any]:
         .join(item, item.c.id == view.c.item)
         .join(batch, batch.c.id == view.c.batch)
         .join(draft, draft.c.view == view.c.id)
-        .where(view.c.labeler == who.id, view.c.state == "open", batch.c.state == "open", item.c.state == "open")
+        .where(view.c.labeler == who.id, view.c.state == slots.OPEN, batch.c.state == "open", item.c.state == "open")
         .order_by(draft.c.at.desc())
         .limit(1)
     ).first()
@@ -43,18 +43,19 @@ def desk(connection: Connection, who: Worker) -> dict[str, Any]:
 
 
 def history(connection: Connection, who: Worker, most: int) -> list[dict[str, Any]]:
-    """A labeler's own work, the newest first; nobody else's is in it."""
-    last = select(answer.c.view, func.max(answer.c.revision).label("revision")).group_by(answer.c.view).subquery()
+    """A labeler's own latest work, the newest first; nobody else's is in it."""
+    mine = select(view.c.id).where(view.c.labeler == who.id, view.c.state != "open")
+    newest = mine.order_by(view.c.opened.desc()).limit(most).subquery()
+    later = answer.alias("later")
+    last = select(func.max(later.c.revision)).where(later.c.view == view.c.id).scalar_subquery()
     rows = connection.execute(
         select(view, item.c.kind, item.c.prompt, item.c.stratum, batch.c.state.label("batch_state"), answer.c.at)
-        .add_columns(last.c.revision, answer.c.seconds)
+        .add_columns(answer.c.revision, answer.c.seconds)
+        .join(newest, newest.c.id == view.c.id)
         .join(item, item.c.id == view.c.item)
         .join(batch, batch.c.id == view.c.batch)
-        .outerjoin(last, last.c.view == view.c.id)
-        .outerjoin(answer, (answer.c.view == view.c.id) & (answer.c.revision == last.c.revision))
-        .where(view.c.labeler == who.id, view.c.state != "open")
+        .outerjoin(answer, (answer.c.view == view.c.id) & (answer.c.revision == last))
         .order_by(func.coalesce(answer.c.at, view.c.opened).desc())
-        .limit(most)
     )
     return [
         {

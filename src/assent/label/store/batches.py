@@ -1,6 +1,7 @@
 """Batches and their items: made in pieces, seen only when whole, frozen once."""
 
 import random
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from assent.label.store import audit
 from assent.label.store.database import Database, now
-from assent.label.store.slots import RefusedError
+from assent.label.store.slots import OPEN, RefusedError
 from assent.label.store.tables import adjudication, author, batch, guideline, item, slot, view
 
 _REPEATED = ("kind", "mode", "prompt", "responses", "source", "licence")
@@ -174,14 +175,13 @@ def status(connection: Connection, name: str = "") -> list[dict[str, Any]]:
     """Where every batch (or one) stands, in counts that a lead reads."""
     chosen = [found(connection, name)] if name else connection.execute(select(batch).order_by(batch.c.id)).all()
     numbers = [row.id for row in chosen]
-    items = _counts(connection, item.c.batch, item.c.state, numbers)
-    strata = _counts(connection, item.c.batch, item.c.stratum, numbers)
+    items, strata = _items(connection, numbers)
     slots = _counts(connection, slot.c.batch, slot.c.state, numbers)
     views = _counts(connection, view.c.batch, view.c.state, numbers)
     leased = dict(
         connection.execute(
             select(slot.c.batch, func.count())
-            .where(slot.c.state == "open", slot.c.labeler.is_not(None), slot.c.expires >= now())
+            .where(slot.c.state == OPEN, slot.c.labeler > 0, slot.c.expires >= now())
             .group_by(slot.c.batch)
         ).all()
     )
@@ -200,6 +200,18 @@ def status(connection: Connection, name: str = "") -> list[dict[str, Any]]:
         }
         for row in chosen
     ]
+
+
+def _items(connection: Connection, numbers: Sequence[int]) -> tuple[dict[int, dict[str, int]], ...]:
+    """The items of batches by state and by stratum, in one walk along their index."""
+    by_state: dict[int, dict[str, int]] = defaultdict(Counter)
+    by_stratum: dict[int, dict[str, int]] = defaultdict(Counter)
+    kinds = (item.c.batch, item.c.state, item.c.stratum)
+    statement = select(*kinds, func.count()).where(item.c.batch.in_(numbers)).group_by(*kinds)
+    for number, state, stratum, count in connection.execute(statement):
+        by_state[number][state] += count
+        by_stratum[number][stratum] += count
+    return by_state, by_stratum
 
 
 def _counts(connection: Connection, group: Any, kind: Any, numbers: Iterable[int]) -> dict[int, dict[str, int]]:

@@ -32,6 +32,7 @@ from assent.label.store.database import Database, now
 from assent.label.store.tables import author, batch, draft, item, person, slot, view
 
 OPEN = literal_column("'open'")  # spelled out: only then do both databases use the index of open slots
+PRACTICE = literal_column("'practice'")
 
 # The statements of a claim, built once: building them anew would cost more than running them.
 _me, _team = bindparam("me", type_=Integer), bindparam("my_team", type_=String)
@@ -41,13 +42,15 @@ _other = slot.alias("other")
 _OPEN_BATCHES = select(batch.c.id).where(  # made by somebody else: nobody works on what they themselves put in
     batch.c.state == "open", or_(batch.c.author.is_(None), batch.c.author != _me)
 )
+# A free slot is looked for along the queue, in the order of priority, and the rest is asked of each in turn. Asked as
+# "in one of the open batches", SQLite would take all slots of a batch and sort them.
 _FREE = select(_slot.c.id).where(
     _slot.c.state == OPEN,
     or_(_slot.c.labeler.is_(None), _slot.c.expires < now()),
     or_(_slot.c.team == "any", _slot.c.team == _team),
     or_(_slot.c.reserved.is_(None), _slot.c.reserved == _me),
     _slot.c.after <= now(),
-    _slot.c.batch.in_(_OPEN_BATCHES),
+    _OPEN_BATCHES.where(batch.c.id == _slot.c.batch).exists(),
     ~exists().where(_other.c.item == _slot.c.item, _other.c.labeler == _me),
     ~exists().where(view.c.item == _slot.c.item, view.c.labeler == _me, view.c.state != "open"),
     ~exists().where(author.c.item == _slot.c.item, author.c.person == _me),
@@ -144,8 +147,8 @@ def _practice(connection: Connection, worker: Worker) -> str | None:
     row = connection.execute(
         select(item.c.id, item.c.batch)
         .join(batch, batch.c.id == item.c.batch)
-        .where(item.c.stratum == "practice", item.c.state == "open", batch.c.state == "open", ~done)
-        .order_by(item.c.id)
+        .where(item.c.stratum == PRACTICE, item.c.state == "open", batch.c.state == "open", ~done)
+        .order_by(item.c.batch, item.c.id)  # by id alone, SQLite would look through all items for the first
         .limit(1)
     ).first()
     return None if row is None else _view(connection, worker, row.id, row.batch)

@@ -197,6 +197,7 @@ view = Table(
 )
 Index("view_labeler", view.c.labeler, view.c.opened)
 Index("view_batch", view.c.batch, view.c.state)
+Index("view_open", view.c.labeler, sqlite_where=_OPEN, postgresql_where=_OPEN)
 
 draft = Table(
     "draft",
@@ -226,6 +227,7 @@ answer = Table(
 )
 Index("answer_batch", answer.c.batch, answer.c.item)
 Index("answer_labeler", answer.c.labeler, answer.c.at)
+Index("answer_newest", answer.c.batch, answer.c.id)
 _FIRST = text("revision = 1")
 Index(
     "answer_pace",  # holds all that is asked about time, so that a million answers need not be read for it
