@@ -151,11 +151,15 @@ def profiled(work: Callable[[], Any], what: str) -> None:
         work()
         wait()
         spent = time.perf_counter() - start
-    rows = sorted(seen.key_averages(), key=lambda one: -one.self_device_time_total)
+    kernels = [one for one in seen.key_averages() if "CUDA" in str(one.device_type)]
+    rows = sorted(kernels, key=lambda one: -one.self_device_time_total)
     total = sum(one.self_device_time_total for one in rows)
     print(f"{what}: {spent:.3f} s, of it kernels {total / 1e6:.3f} s", flush=True)
-    for one in rows[:14]:
-        print(f"  {one.self_device_time_total / total:6.1%} {one.count:6d} x {one.key[:110]}", flush=True)
+    for one in rows[:24]:
+        print(
+            f"  {one.self_device_time_total / total:6.1%} {one.self_device_time_total / one.count:8.1f} us {one.count:6d} x {one.key[:90]}",
+            flush=True,
+        )
 
 
 def wait() -> None:
@@ -343,29 +347,36 @@ def decoding(size: Size, amount: Amount, directory: Path, peaks: Peaks) -> Itera
     """Sampling; the floor reads all weights in bf16 and all keys and values seen, once a step."""
     g = torch.Generator().manual_seed(0)
     prompts = [draw(g, 200, 400, size.vocabulary) for _ in range(amount.sequences)]
-    tokens = amount.sequences * amount.response
+    few, many = amount.response // 4, amount.response
     width = size.hidden // size.heads * size.key_heads * 2 * 2 * size.layers  # bytes of keys and values of a token
-    seen = sum(len(prompt) * amount.response + amount.response**2 / 2 for prompt in prompts)
-    floor = (2 * (size.body + size.head) * amount.response + width * seen) / peaks.bytes
-    floor += 2 * (size.body + size.head / 100) * sum(map(len, prompts)) / peaks.flops  # prefill
+
+    def floor(start: int, stop: int) -> float:
+        """Seconds to read the weights and what is seen, from one response token to another."""
+        seen = sum(len(prompt) * (stop - start) + (stop**2 - start**2) / 2 for prompt in prompts)
+        return (2 * (size.body + size.head) * (stop - start) + width * seen) / peaks.bytes
+
+    prefill = 2 * size.body * sum(map(len, prompts)) / peaks.flops
     for compile in ("auto", "never"):
         model = LanguageModel.load(directory, replace(Machine(), compile=compile, cache_tokens=2**18))
         model.text.end = -1  # nothing ends early
-        time = seconds(lambda model=model: model.sample(prompts, amount.response, 1.0, Key(0, 0)), 2, 1)
+        short, whole = (seconds(partial(model.sample, prompts, n, 1.0, Key(0, 0)), 2, 1) for n in (few, many))
         name = "Assent" if compile == "auto" else "Assent, not compiled"
         profiled(lambda model=model: model.sample(prompts, 32, 1.0, Key(0, 0)), name)
-        yield row("decoding", "tokens/s", tokens, time, floor / time, peak_gib(), name)
+        rest = amount.sequences * (many - few)
+        share = floor(few, many) / (whole - short)
+        yield row("decoding, steps", "tokens/s", rest, whole - short, share, peak_gib(), name)
+        share = (prefill + floor(0, many)) / whole
+        yield row("decoding, whole", "tokens/s", amount.sequences * many, whole, share, peak_gib(), name)
         del model
         forget()
     from transformers import AutoModelForCausalLM, GenerationConfig
 
     peer = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.bfloat16).to(Machine().torch_device).eval()
     ids, mask = padded(prompts, left=True)
-    how = GenerationConfig(
-        max_new_tokens=amount.response, min_new_tokens=amount.response, do_sample=True, top_k=0, pad_token_id=0
-    )
+    how = GenerationConfig(max_new_tokens=many, min_new_tokens=many, do_sample=True, top_k=0, pad_token_id=0)
     time = seconds(lambda: peer.generate(ids, attention_mask=mask, generation_config=how), 1, 1)
-    yield row("decoding", "tokens/s", tokens, time, floor / time, peak_gib(), "transformers, generate")
+    share = (prefill + floor(0, many)) / time
+    yield row("decoding, whole", "tokens/s", amount.sequences * many, time, share, peak_gib(), "transformers, generate")
 
 
 def iteration(size: Size, amount: Amount, directory: Path) -> dict[str, float]:

@@ -7,7 +7,7 @@ loaded and takes the row only when they agree.
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -29,6 +29,7 @@ from assent.engine.batches import Tokens
 from assent.engine.layout import Layout
 from assent.engine.logits import all_logits, chosen_logprobs
 from assent.engine.machine import Machine
+from assent.engine.narrow import narrowed
 
 PARITY = 2e-3  # rounding in fp32 stays far below, a wrong mask or position far above
 
@@ -86,22 +87,10 @@ class RowForward:
         plan = PrefillPlan(RowPlan(layout), cache, tuple(slots))
         return self.logits(self._states(layout, plan)[layout.prompt_ends])
 
-    @contextlib.contextmanager
-    def ready_to_sample(self) -> Generator[None, None, None]:
-        """Inside, the trunk's linear layers hold weights as they compute with them, not rounded anew at every token.
-
-        Autocast would keep only those that are trained, which an adapter's base is not.
-        """
-        head = self.module.get_output_embeddings()
-        layers: list[Any] = [m for m in self.module.modules() if isinstance(m, torch.nn.Linear) and m is not head]
-        masters = [layer.weight for layer in layers]
-        try:
-            for layer in layers if self.machine.bf16 else ():
-                layer.weight = torch.nn.Parameter(layer.weight.detach().to(torch.bfloat16), requires_grad=False)
-            yield
-        finally:
-            for layer, master in zip(layers, masters, strict=True):
-                layer.weight = master
+    def ready_to_sample(self) -> contextlib.AbstractContextManager[None]:
+        """Inside, many short calls are fast, and nothing can be learned."""
+        dtype = torch.bfloat16 if self.machine.bf16 else self.module.dtype
+        return narrowed(self.module, self.module.get_output_embeddings(), dtype)
 
     def decode(self, ids: Tensor, cache: Cache, positions: Tensor, length: int) -> Float[Tensor, "slots v"]:
         """Feed one token to each of the first slots; the logits after it."""
