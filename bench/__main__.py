@@ -62,7 +62,8 @@ def main() -> None:
         for model in asked.models:
             if row := suite.run(job, model, limits, flags, with_peer):
                 results.save(RESULTS, [row])
-    print(results.table(results.save(RESULTS, [])))
+    rows = results.save(RESULTS, [])
+    print(f"{results.table(rows)}\n{results.notes(rows)}")
 
 
 if __name__ == "__main__":

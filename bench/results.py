@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.sides import Answer
+from bench.work import JOBS, SIZES
 
 Row = dict[str, Any]
 COLUMNS = (
@@ -58,9 +59,10 @@ def compared(rounds: Mapping[str, Sequence[Answer]], limit: float) -> Row:
 
 
 def merged(old: Sequence[Row], new: Sequence[Row]) -> list[Row]:
-    """The rows of both; a new row takes the place of the old one of its job and model."""
+    """The rows of both, in order; a new row takes the place of the old one of its job and model."""
     rows = {(row["job"], row["model"]): row for row in (*old, *new)}
-    return list(rows.values())
+    jobs, models = list(JOBS), list(SIZES)
+    return sorted(rows.values(), key=lambda row: (jobs.index(row["job"]), models.index(row["model"])))
 
 
 def save(path: Path, new: Sequence[Row]) -> list[Row]:
@@ -107,3 +109,15 @@ def table(rows: Sequence[Row]) -> str:
         for line in cells
     ]
     return "\n".join("  ".join(line).rstrip() for line in aligned)
+
+
+def notes(rows: Sequence[Row]) -> str:
+    """What must be known beside the table."""
+    said = [
+        f"{row['job']} {row['model']}, {row['date']}: median of {row['repeats']} x {row['steps']} steps, "
+        f"{row['threads']} threads; tuned: {row['tuning']}"
+        for row in rows
+    ]
+    if any("wrapped" in row["tuning"] for row in rows):
+        said.append("(wrapped: documents are cut into full rows and see what stands before them; ours never do)")
+    return "\n".join(said)

@@ -151,6 +151,7 @@ def test_a_partial_run_replaces_its_rows_and_keeps_the_others(tmp_path: Path) ->
     results.save(path, [{"job": "sft", "model": "3m", "ours": 1}, {"job": "ppo", "model": "3m", "ours": 2}])
     rows = results.save(path, [{"job": "sft", "model": "3m", "ours": 3}, {"job": "sft", "model": "25m", "ours": 4}])
     assert rows == json.loads(path.read_text())
+    assert [(row["job"], row["model"]) for row in rows] == [("sft", "3m"), ("sft", "25m"), ("ppo", "3m")]
     assert {(row["job"], row["model"]): row["ours"] for row in rows} == {
         ("sft", "3m"): 3,
         ("ppo", "3m"): 2,
