@@ -9,7 +9,7 @@ from assent import records
 from assent.commands import Files, Flat
 from assent.data import public
 from assent.engine.machine import Machine
-from assent.evaluate import grids, judging, made, people, people_grids, teams
+from assent.evaluate import grids, judge_grids, judging, made, people, people_grids, teams
 from assent.evaluate.answerers import answerer
 from assent.evaluate.measure import Settings
 from assent.run import Run
@@ -90,7 +90,7 @@ class People(Part):
         found = judging.judged(run, models, asked, self.note)
         found["gaps"] += _left_out([*rejected, *others])
         self.done(run, "judges", found, *self.rankings, *self.samples)
-        grids.show(judging.grids(found))
+        grids.show(judge_grids.grids(found))
         tell(found["gaps"])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from assent.evaluate.part import Part
 
+PHASES = 8  # that a chart of time tells apart
 SMOOTHED = 12  # windows in a curve of many steps: thin line as logged, thick line averaged
 QUIET = ("seconds/", "memory/")  # shown in the chart of time
 
@@ -15,16 +16,16 @@ def charts(part: Part) -> Iterator[dict[str, Any]]:
     """The charts of one run: overviews first, then every metric that moves."""
     names = [name for name in part.metric_names if not name.startswith(QUIET)]
     if {"reward", "kl"} <= set(names):
-        yield _chart("reward against KL", lambda axes: _draw_frontier(axes, part))
+        yield chart("reward against KL", lambda axes: _draw_frontier(axes, part))
     norms = [name for name in ("gradient_norm/policy", "gradient_norm/pretrain") if name in names]
     if len(norms) == 2:
-        yield _chart("gradient norms of both parts, before clipping", lambda axes: _draw_curves(axes, part, norms))
+        yield chart("gradient norms of both parts, before clipping", lambda axes: _draw_curves(axes, part, norms))
     table = part.results.get("calibration", {}).get("reliability")
     if table:
-        yield _chart("reward model: sure against right", lambda axes: _draw_reliability(axes, table))
+        yield chart("reward model: sure against right", lambda axes: _draw_reliability(axes, table))
     for name in names:
         if name not in norms or len(norms) < 2:
-            yield _chart(name, lambda axes, name=name: _draw_curves(axes, part, [name]))
+            yield chart(name, lambda axes, name=name: _draw_curves(axes, part, [name]))
 
 
 def headlines(part: Part) -> Iterator[dict[str, Any]]:
@@ -33,20 +34,20 @@ def headlines(part: Part) -> Iterator[dict[str, Any]]:
         rates = part.results.get(key)
         if rates:
             title = f"preferred to SFT, {words}; 95 % intervals over prompts"
-            yield _chart(title, lambda axes, rates=rates: _draw_rates(axes, rates))
+            yield chart(title, lambda axes, rates=rates: _draw_rates(axes, rates))
     for name, path in part.results.get("frontier", {}).items():
         title = f"{name}: what the reward model promised and what the answers were worth, against KL"
-        yield _chart(title, lambda axes, path=path: _draw_promise(axes, path))
+        yield chart(title, lambda axes, path=path: _draw_promise(axes, path))
     found = part.results.get("overoptimisation")
     if found:
         title = "without a KL penalty: what is promised, what it is worth, and d (a - b ln d) fitted to that"
-        yield _chart(title, lambda axes: _draw_law(axes, found))
+        yield chart(title, lambda axes: _draw_law(axes, found))
     if "sweep" in part.results:
         title = "KL coefficients without the mix, and the mix: what is won, and what is kept"
-        yield _chart(title, lambda axes: _draw_sweep(axes, part.results["sweep"]))
+        yield chart(title, lambda axes: _draw_sweep(axes, part.results["sweep"]))
     if "sweep" in part.results and "best_of" in part.results:
         title = "best of n and policies: what they are worth, against KL"
-        yield _chart(title, lambda axes: _draw_best_of(axes, part.results["best_of"], part.results["sweep"]))
+        yield chart(title, lambda axes: _draw_best_of(axes, part.results["best_of"], part.results["sweep"]))
 
 
 def _draw_rates(axes: Any, rates: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
@@ -102,7 +103,8 @@ def _draw_best_of(axes: Any, curve: Sequence[Mapping[str, Any]], rows: Sequence[
     axes.legend(frameon=False)
 
 
-def _chart(title: str, draw: Callable[[Any], None]) -> dict[str, Any]:
+def chart(title: str, draw: Callable[[Any], None]) -> dict[str, Any]:
+    """A figure with its caption."""
     return {"title": title, "svg": drawn(draw)}
 
 
@@ -167,11 +169,17 @@ def seconds(part: Part) -> dict[str, float]:
 def draw_time(axes: Any, parts: Sequence[Part]) -> None:
     """Where the time of each run went, and its memory at its peak."""
     timed = [(part, seconds(part)) for part in parts if seconds(part)]
-    phases = list(dict.fromkeys(phase for _, spent in timed for phase in spent))
+    totals: dict[str, float] = {}
+    for _, spent in timed:
+        for phase, length in spent.items():
+            totals[phase] = totals.get(phase, 0.0) + length
+    named = sorted(totals, key=lambda phase: -totals[phase])[:PHASES]
+    phases = [*(phase for phase in totals if phase in named), *(["other"] if len(totals) > PHASES else [])]
     for number, (part, spent) in enumerate(timed):
         left = 0.0
         for phase, length in spent.items():
-            axes.barh(number, length / 60, left=left, color=f"C{phases.index(phase)}")
+            shown = phase if phase in named else "other"
+            axes.barh(number, length / 60, left=left, color=f"C{phases.index(shown)}")
             left += length / 60
         peak = max(part.series("memory/peak_gib")[1], default=0.0)
         axes.text(left, number, f" {peak:.1f} GiB", va="center")
@@ -181,4 +189,4 @@ def draw_time(axes: Any, parts: Sequence[Part]) -> None:
     axes.invert_yaxis()
     axes.margins(x=0.2)
     axes.set_xlabel("minutes by phase; memory at its peak")
-    axes.legend(frameon=False, fontsize=6)
+    axes.legend(frameon=False, fontsize=6, loc="upper left", bbox_to_anchor=(1, 1))

@@ -31,7 +31,8 @@ def _points(title: str, name: str, points: Sequence[Row]) -> Grid:
         )
         for point in points
     )
-    return Grid(title, (name, "KL, nats", "proxy: promised", *(["gold: worth"] if gold else [])), cells)
+    columns = (name, "KL, nats", "proxy: promised", *(["gold: worth"] if gold else []))
+    return Grid(title, columns, cells, axis="table", folded=True)
 
 
 def _fits(fitted: Sequence[tuple[str, Row]]) -> Grid:

@@ -6,53 +6,80 @@ measure.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 WIDEST = 48  # characters of words in a cell of the terminal
 
 
+def number(value: float) -> str:
+    """A number with three digits that count, without powers of ten."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return "0" if value == 0 else "0.000" if 0 < value < 5e-4 else "-0.000" if -5e-4 < value < 0 else f"{value:.3g}"
+
+
+def p_value(value: float | None) -> str:
+    """A p value as it is printed."""
+    return "-" if value is None else "< 0.001" if value < 0.001 else f"{value:.2g}"
+
+
 @dataclass(frozen=True)
 class Cell:
-    """Words, or a value with its interval; mark: `good`, `bad` or `soft`, how a page colours it."""
+    """Words, or a value with its interval.
+
+    mark: `good`, `bad` or `soft`, how a page colours it. ticks: places marked on the axis, such as the paper's values.
+    apart: of another unit than the row's other intervals, so that it is not drawn on their axis.
+    """
 
     text: str = ""
     value: float | None = None
     low: float | None = None
     high: float | None = None
     mark: str = ""
+    ticks: tuple[float, ...] = ()
+    apart: bool = False
 
     @property
     def bounded(self) -> bool:
-        """Whether there is an interval to draw."""
+        """Whether there is an interval."""
         return None not in (self.value, self.low, self.high)
 
     def words(self) -> str:
         """The cell as text: the value, its interval, and the words beside them."""
-        number = "" if self.value is None else f"{self.value:.3g}"
+        found = "" if self.value is None else number(self.value)
         if self.low is not None and self.high is not None:
-            number += f" [{self.low:.3g}, {self.high:.3g}]"
-        return " ".join(filter(None, (number, self.text)))
+            found += f" [{number(self.low)}, {number(self.high)}]"
+        return " ".join(filter(None, (found, self.text)))
+
+
+Axis = Literal["row", "table"] | tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table. scale: the ends of the axis on which intervals are drawn; None: each row its own. line: a place marked
-    on it, such as one half. notes: sentences below."""
+    """A table. axis: on which its intervals are drawn: one a row, one for all rows, or from one value to another.
+
+    line: a place marked on it, such as one half. notes: sentences below. folded: long, and shown when asked for.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
-    scale: tuple[float, float] | None = None
+    axis: Axis = "row"
     line: float | None = None
+    folded: bool = False
 
     def span(self, row: Sequence[Cell]) -> tuple[float, float] | None:
-        """The ends of the axis for a row; None when nothing in it has an interval."""
-        if self.scale:
-            return self.scale
-        ends = [end for cell in row if cell.bounded for end in (cell.low, cell.high) if end is not None]
+        """The ends of the axis for a row; None when nothing on it has an interval."""
+        if isinstance(self.axis, tuple):
+            return self.axis
+        cells = row if self.axis == "row" else [cell for one in self.rows for cell in one]
+        drawn = [cell for cell in cells if cell.bounded and not cell.apart]
+        ends = [end for cell in drawn for end in (cell.low, cell.high, *cell.ticks) if end is not None]
         if not ends:
             return None
+        ends += [] if self.line is None else [self.line]
         margin = 0.08 * (max(ends) - min(ends)) or 0.5
         return min(ends) - margin, max(ends) + margin
 
@@ -97,7 +124,7 @@ def _short(text: str) -> str:
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."
 
 
-FLAT = ("run", "section", "table", "row", "column", "text", "value", "low", "high")
+FLAT: tuple[str, ...] = ("run", "section", "table", "row", "column", "text", "value", "low", "high")
 
 
 def flat(grid: Grid, run: str, section: str) -> Iterator[dict[str, Any]]:

@@ -1,14 +1,12 @@
 """Judges at work: each votes on the same pairs, its votes are written as rankings, and people stand beside them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from assent import records
-from assent.evaluate import judge, people, people_grids
+from assent.evaluate import judge, people
 from assent.evaluate.answerers import Answerer
 from assent.evaluate.cache import Cache, key_of
-from assent.evaluate.grids import Cell, Grid, interval, words
 from assent.evaluate.rows import Row
 from assent.records import Ranking, Samples
 from assent.run import Run, atomically
@@ -65,42 +63,3 @@ def _write(run: Run, name: str, rows: Sequence[Ranking]) -> None:
     if run.writes:
         with atomically(run.directory / FOLDER / f"{name.replace('/', '_')}.jsonl") as temporary:
             records.write(temporary, rows)
-
-
-def grids(found: Mapping[str, Any]) -> list[Grid]:
-    """The tables of judges: their votes, their agreement with people, and what they prefer."""
-    return [grid for grid in _grids(found) if grid.rows]
-
-
-def _grids(found: Mapping[str, Any]) -> Iterator[Grid]:
-    names = ("pairs", "votes", "turned", "alike", "unknown", "silent", "cut")
-    cells = tuple(
-        (
-            words(row["judge"]),
-            *(words(row[name], "bad" if name in names[4:] and row[name] else "") for name in names),
-            Cell("" if row["first"] is not None else "-", row["first"]),
-        )
-        for row in found["judges"]
-    )
-    notes = (
-        "Each pair is asked in both orders; a vote that turns with the order is a tie. Unknown verdicts, silence and "
-        "cut prompts count for nobody. First: the share of preferences for the response shown first, 0.5 without bias.",
-    )
-    yield Grid("Judges", ("judge", *names, "first"), cells, notes)
-    cells = tuple(
-        (
-            words(row["judge"]),
-            words(row["rule"]),
-            interval(row),
-            interval(row, low="team_low", high="team_high"),
-            Cell("" if row["people"] is not None else "-", row["people"]),
-            words(row["pairs"]),
-        )
-        for row in found["agreement"]
-    )
-    columns = ("judge", "rule for ties", "agrees with people", "this team only", "people among themselves", "pairs")
-    cautions = tuple(dict.fromkeys(row["caution"] for row in found["agreement"] if row["caution"]))
-    yield Grid("Judges and people on the same pairs", columns, cells, cautions, scale=(0.0, 1.0), line=0.5)
-    if found["preference"]:
-        for grid in people_grids.grids(found["preference"]):
-            yield Grid(f"By judges: {grid.title}", grid.columns, grid.rows, grid.notes, grid.scale, grid.line)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from assent.evaluate import metrics
+from assent.evaluate import grids, metrics
 from assent.evaluate.answerers import Answerer, Ask, Prompting
 from assent.evaluate.cache import Cache, from_value, key_of, to_value
 from assent.evaluate.tasks.read import Loaded
@@ -24,7 +24,7 @@ from assent.evaluate.tasks.task import (
     prompt,
 )
 from assent.records import Message, Prompt, Response, Samples
-from assent.statistics import Interval, bootstrap_interval
+from assent.statistics import Interval, bootstrap_interval, jeffreys_interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ def results(
     found: list[Result] = []
     for metric in dict.fromkeys(name for row in scores for name in row):
         have = [(item, row[metric]) for item, row in zip(items, scores, strict=True) if metric in row]
-        interval = bootstrap_interval([value for _, value in have], [item.group or item.id for item, _ in have])
+        interval = _interval(have)
         found.append(_result(sheet, model, metric, interval, len(have), len(items), instruments))
         subsets = {str(item.facts["subset"]) for item, _ in have if item.facts.get("subset")}
         if metric == sheet.task.headline and 1 < len(subsets) <= 20:
@@ -159,11 +159,23 @@ def results(
     return [dataclasses.replace(one, cut=cut, empty=empty) for one in found], scores
 
 
+def _interval(have: Sequence[tuple[Item, float]]) -> Interval:
+    """The mean over items, by a bootstrap over groups; where all are 0, or all 1, Jeffreys' interval of as many groups.
+
+    There a bootstrap sees no spread and would say that it is sure.
+    """
+    values, groups = [value for _, value in have], [item.group or item.id for item, _ in have]
+    many, first = len(set(groups)), values[0]
+    if many > 1 and first in (0.0, 1.0) and all(value == first for value in values):
+        return jeffreys_interval(many * first, many)
+    return bootstrap_interval(values, groups)
+
+
 def _of_subset(
     sheet: Sheet, model: str, metric: str, name: str, have: Sequence[tuple[Item, float]], instruments: Instruments
 ) -> Result:
     mine = [(item, value) for item, value in have if item.facts.get("subset") == name]
-    interval = bootstrap_interval([value for _, value in mine], [item.group or item.id for item, _ in mine])
+    interval = _interval(mine)
     whole = _result(sheet, model, metric, interval, len(mine), len(mine), instruments)
     return dataclasses.replace(whole, subset=name, headline=False, paper=None, missing=0, note="")
 
@@ -211,7 +223,7 @@ def samples(sheet: Sheet, model: str, outcomes: Sequence[Outcome | None], scores
             text = item.choices[means.index(max(means))].strip()
         elif sheet.task.form == "last_word":
             text = f"{item.choices[0].strip()} ({outcome.sums[0]:.2f} nats)"
-        marks = ", ".join(f"{key} {value:.3g}" for key, value in values.items())
+        marks = ", ".join(f"{key} {grids.number(value)}" for key, value in values.items())
         response = Response(text=text, policy=model, temperature=0.0, finish=outcome.finish)
         yield Samples(id=f"{name}: {marks}", prompt=asked, responses=(response,), source=sheet.task.name)
 

@@ -1,11 +1,21 @@
 """The tables of section 4.1: what `people.judged` found, for the terminal and the page."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from assent.evaluate.grids import Cell, Grid, interval, words
+from assent.evaluate.grids import Cell, Grid, interval, p_value, words
 
 GROUPS = {"all": "all", "training": "training", "held_out": "held out"}
+PAPER_RATES = (
+    "The paper, against its 175B SFT model (text): 175B InstructGPT 73.4 +- 2 %, FLAN 29.8 +- 2, T0 26.8 +- 2. Read "
+    "off Figure 3, training labelers: PPO-ptx .52, .55, .65 and GPT .13, .19, .23 at 1.3B, 6B, 175B."
+)
+PAPER_LIKERT = "Read off the paper's Figure 5, 175B: GPT 2.6, prompted 3.5, SFT 4.1, PPO-ptx 4.8, FLAN 3.4, T0 3.3."
+PAPER_FLAGS = (
+    "The paper: hallucination 41 % of GPT and 21 % of InstructGPT on closed-domain tasks (text); read off Figure 4, "
+    "follows explicit constraints GPT .22, SFT .34, PPO-ptx .43; appropriate for a customer assistant .82, .90, .92."
+)
 FIGURE_4 = ("fails_instruction", "satisfies_constraint", "hallucination", "inappropriate_for_customer_assistant")
 
 
@@ -18,13 +28,13 @@ def grids(found: Mapping[str, Any]) -> list[Grid]:
 def _rates(found: Mapping[str, Any]) -> Iterator[Grid]:
     rates, baseline = found.get("win_rates", []), found.get("baseline", "")
     over = f"preferred to {baseline}, a tie as half a win"
-    yield _rate_grid(f"Win rates: {over}", [row for row in rates if row["use_case"] == "all"])
+    yield _rate_grid(f"Win rates: {over}", [row for row in rates if row["use_case"] == "all"], PAPER_RATES)
     parts = [row for row in rates if row["use_case"] != "all" and row["group"] == "all"]
     if len({row["use_case"] for row in parts}) > 1:
         yield _rate_grid(f"By use case: {over}", parts)
 
 
-def _rate_grid(title: str, rows: Sequence[Mapping[str, Any]]) -> Grid:
+def _rate_grid(title: str, rows: Sequence[Mapping[str, Any]], *extra: str) -> Grid:
     columns = ("policy", "labelers", "use case", "win rate", "this team only", "wins", "ties", "losses", "prompts")
     cells = tuple(
         (
@@ -40,9 +50,10 @@ def _rate_grid(title: str, rows: Sequence[Mapping[str, Any]]) -> Grid:
     notes = (
         "95 % intervals. The first holds for other prompts and other labelers like these (two-way clustered), the "
         "second for other prompts judged by these labelers.",
+        *extra,
         *_cautions(rows),
     )
-    return Grid(title, columns, cells, notes, scale=(0.0, 1.0), line=0.5)
+    return Grid(title, columns, cells, notes, axis=(0.0, 1.0), line=0.5)
 
 
 def _cautions(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -67,23 +78,23 @@ def _beside(found: Mapping[str, Any]) -> Iterator[Grid]:
             words(row["policy"]),
             Cell(value=row["raw"]),
             interval(row),
-            interval(row, "effect", "effect_low", "effect_high"),
+            replace(interval(row, "effect", "effect_low", "effect_high"), apart=True),
         )
         for row in rows
     )
     title = f"At equal length, over {found.get('baseline', '')}: beside the raw rate, never instead of it"
     columns = ("policy", "raw", "at equal length", "effect of length, log odds")
-    yield Grid(title, columns, cells, tuple(_cautions(rows)))
+    yield Grid(title, columns, cells, tuple(_cautions(rows)), axis=(0.0, 1.0), line=0.5)
     pairs = found.get("paired", [])
     cells = tuple((words(f"{row['policy']} less {row['other']}"), interval(row), *_tested(row)) for row in pairs)
     notes = ("The same prompts and labelers judged both; p values are Holm's, for all pairs of this table.",)
     title = f"Two policies against {found.get('baseline', '')}: difference in win rate"
-    yield Grid(title, ("policies", "difference", "p (Holm)", "prompts"), cells, notes, line=0.0)
+    yield Grid(title, ("policies", "difference", "p (Holm)", "prompts"), cells, notes, axis="table", line=0.0)
 
 
 def _tested(row: Mapping[str, Any]) -> tuple[Cell, Cell]:
     p = row["p_holm"]
-    return words("-" if p is None else f"{p:.3g}", "" if p is None or p >= 0.05 else "good"), words(row["prompts"])
+    return words(p_value(p), "" if p is None or p >= 0.05 else "good"), words(row["prompts"])
 
 
 def _strengths(found: Mapping[str, Any]) -> Iterator[Grid]:
@@ -103,14 +114,15 @@ def _strengths(found: Mapping[str, Any]) -> Iterator[Grid]:
     linked = "All policies are linked by chains of wins both ways, so that their strengths can be compared."
     notes = (strengths["caution"] or linked, "The scales of the two models differ: never compare across columns.")
     columns = ("policy", "Davidson-Luce", "as Elo", "Bradley-Terry, ties as halves", "place")
-    yield Grid("Strengths of all policies, log odds", columns, cells, notes, line=0.0)
+    yield Grid("Strengths of all policies, log odds", columns, cells, notes, axis="table", line=0.0)
 
 
 def _rated(found: Mapping[str, Any]) -> Iterator[Grid]:
     rows = found.get("likert", [])
     cells = tuple((words(row["policy"]), words(GROUPS[row["group"]]), interval(row), words(row["n"])) for row in rows)
     columns = ("policy", "labelers", "mean", "ratings")
-    yield Grid("Overall quality, 1 to 7 (Likert)", columns, cells, tuple(_cautions(rows)), scale=(1.0, 7.0))
+    notes = (PAPER_LIKERT, *_cautions(rows))
+    yield Grid("Overall quality, 1 to 7 (Likert)", columns, cells, notes, axis=(1.0, 7.0))
     order = {name: place for place, name in enumerate(FIGURE_4)}
     flags = sorted(found.get("flags", []), key=lambda row: order.get(row["flag"], len(order)))
     cells = tuple(
@@ -118,8 +130,8 @@ def _rated(found: Mapping[str, Any]) -> Iterator[Grid]:
         for row in flags
     )
     columns = ("flag", "policy", "labelers", "share of ratings to which it applies")
-    notes = ("Those of the paper's Figure 4 come first.", *_cautions(flags))
-    yield Grid("How often a flag was set", columns, cells, notes, scale=(0.0, 1.0))
+    notes = (PAPER_FLAGS, *_cautions(flags))
+    yield Grid("How often a flag was set", columns, cells, notes, axis=(0.0, 1.0))
 
 
 def _agreement(found: Mapping[str, Any]) -> Iterator[Grid]:

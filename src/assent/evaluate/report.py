@@ -3,16 +3,28 @@
 Reads run directories and nothing else, whatever state they are in: running, killed in the middle of a line, finished.
 """
 
+import contextlib
+import csv
+import io
+import json
+import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from assent.evaluate import grids
 from assent.evaluate.charts import charts, draw_time, drawn, headlines, seconds
+from assent.evaluate.compared import side_by_side
+from assent.evaluate.grids import FLAT, flat
 from assent.evaluate.part import Part, Rows
+from assent.evaluate.reach_charts import reach
+from assent.evaluate.sections import KEYS, sections
+from assent.evaluate.strips import strip
 from assent.run import atomically
 
-SAMPLES = 24  # prompts shown
 EXAMPLES = 3  # rejected rows shown for a reason
 HEADLINES = (
     "claims",
@@ -24,10 +36,28 @@ HEADLINES = (
 
 
 def report(runs: Sequence[Path], output: Path) -> Path:
-    """Write the page about `runs` to `output`. Raises RunError when one of them is not a run directory."""
+    """Write what `runs` hold to `output`: a page, or what its ending says: .json, .csv, .txt.
+
+    Raises RunError when one of them is not a run directory.
+    """
+    parts = [Part.read(path) for path in runs]
+    written = WRITERS.get(output.suffix, page)(parts, output)
+    with atomically(output) as temporary:
+        temporary.write_text(written, encoding="utf-8")
+    return output
+
+
+def tell(runs: Sequence[Path]) -> None:
+    """Print the tables of the page in the terminal."""
+    for section in sections([Part.read(path) for path in runs]):
+        print(section.title, end="\n\n")
+        grids.show([block.grid for block in section.blocks])
+
+
+def page(parts: Sequence[Part], output: Path) -> str:
+    """The page: the paper's claims where they were tested, its section 4, the runs, and samples side by side."""
     import jinja2
 
-    parts = [Part.read(path) for path in runs]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("assent.evaluate", "."),
         autoescape=True,
@@ -36,22 +66,61 @@ def report(runs: Sequence[Path], output: Path) -> Path:
         lstrip_blocks=True,
     )
     environment.filters["show"] = show
-    page = environment.get_template("report.html.j2").render(
+    environment.filters["number"] = grids.number
+    return environment.get_template("report.html.j2").render(
         parts=[_shown(part) for part in parts],
+        sections=sections(parts),
+        drawn=reach,
+        strip=strip,
+        link=partial(_link, output.parent),
         lineage=list(_lineage(parts)),
         time=drawn(lambda axes: draw_time(axes, parts)) if any(seconds(part) for part in parts) else None,
         claims=[row for part in parts for row in part.results.get("claims", [])],
         headlines=[chart for part in parts for chart in headlines(part)],
-        compared=_compared(parts),
+        compared=side_by_side(parts),
         rejections={part.name: _rejections(part) for part in parts if part.rejected},
     )
-    with atomically(output) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return output
+
+
+def _link(folder: Path, target: Path) -> str:
+    """From the page to a file, wherever both are moved together."""
+    return os.path.relpath(target, folder)
+
+
+def _as_json(parts: Sequence[Part], _: Path) -> str:
+    found = [
+        {"section": section.title, "sources": [asdict(one) for one in block.sources], **asdict(block.grid)}
+        for section in sections(parts)
+        for block in section.blocks
+    ]
+    runs = [
+        {"run": part.name, "directory": str(part.directory), **part.info, "results": part.results} for part in parts
+    ]
+    return json.dumps({"tables": found, "runs": runs}, indent=2, ensure_ascii=False, default=str) + "\n"
+
+
+def _as_csv(parts: Sequence[Part], _: Path) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, FLAT, lineterminator="\n")
+    writer.writeheader()
+    for section in sections(parts):
+        for block in section.blocks:
+            writer.writerows(flat(block.grid, " ".join(one.run for one in block.sources), section.title))
+    return text.getvalue()
+
+
+def _as_text(parts: Sequence[Part], _: Path) -> str:
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        tell([part.directory for part in parts])
+    return text.getvalue()
+
+
+WRITERS: Mapping[str, Callable[[Sequence[Part], Path], str]] = {".json": _as_json, ".csv": _as_csv, ".txt": _as_text}
 
 
 def _shown(part: Part) -> dict[str, Any]:
-    results = {name: value for name, value in part.results.items() if name not in HEADLINES}
+    results = {name: value for name, value in part.results.items() if name not in (*HEADLINES, *KEYS)}
     return {"run": part, "results": results, "charts": list(charts(part)), "config": dict(_flat(part.info["config"]))}
 
 
@@ -81,26 +150,6 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat(item, f"{prefix}.{name}" if prefix else name)
     else:
         yield prefix, value
-
-
-def _compared(parts: Sequence[Part]) -> dict[str, Any] | None:
-    """The last samples of every model, side by side by prompt; prompts that more models answered come first."""
-    columns: dict[str, int] = {}
-    prompts: dict[str, Any] = {}
-    cells: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for part in parts:
-        last = {row["policy"]: row["step"] for row in part.samples if {"policy", "step", "prompt"} <= row.keys()}
-        for row in part.samples:
-            if last.get(row.get("policy", "")) == row.get("step", -1):
-                columns.setdefault(row["policy"], len(columns))
-                identity = row["prompt"]["id"]
-                prompts.setdefault(identity, row["prompt"])
-                cells.setdefault(identity, {}).setdefault(row["policy"], []).extend(row["responses"])
-    if not prompts:
-        return None
-    shown = sorted(prompts, key=lambda identity: -len(cells[identity]))[:SAMPLES]
-    rows = [{"prompt": prompts[identity], "cells": cells[identity]} for identity in shown]
-    return {"columns": list(columns), "rows": rows, "total": len(prompts)}
 
 
 def _rejections(part: Part) -> list[dict[str, Any]]:

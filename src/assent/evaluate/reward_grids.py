@@ -18,11 +18,11 @@ def grids(found: Mapping[str, Any]) -> list[Grid]:
     note = "The paper: 72.4 % of pairs of training labelers, 69.6 % of held-out ones; people agree on 72.6 and 77.3 %."
     groups = [(f"{row['by']} {row['group']}", row["accuracy"], row["rankings"]) for row in found["by"]]
     probes = [(row["probe"], row["prefers the original"], row["responses"]) for row in found["probes"]]
-    made = [Grid("Reward model against labelers", columns, (*whole, error), (note,))]
+    made = [Grid("Reward model against labelers", columns, (*whole, error), (note,), axis="table", line=0.0)]
     for title, rows in (
         ("Pair accuracy by group", groups),
         ("Probes: how often the original scores above a spoilt copy", probes),
     ):
         cells = tuple((words(name), listed(value), words(count)) for name, value, count in rows)
-        made.append(Grid(title, columns, cells, scale=(0.0, 1.0), line=0.5))
+        made.append(Grid(title, columns, cells, axis=(0.0, 1.0), line=0.5))
     return [grid for grid in made if grid.rows]

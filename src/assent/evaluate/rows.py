@@ -28,7 +28,7 @@ def spread(found: Clustered) -> Row:
 
 def rounded(value: float) -> float | None:
     """A number with six decimals; NaN and infinities are null, which JSON has."""
-    return round(float(value), 6) if math.isfinite(value) else None
+    return round(float(value), 6) + 0.0 if math.isfinite(value) else None  # 0.0 takes the sign from a zero
 
 
 def with_holm(rows: Sequence[tuple[Row, float]]) -> list[Row]:

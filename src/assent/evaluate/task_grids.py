@@ -4,6 +4,7 @@ Rows are those of `evaluation` in results.json, so that a page can be made from 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from assent.evaluate import tasks
@@ -55,7 +56,7 @@ def _grid(title: str, rows: Sequence[Row]) -> Grid:
         for note in dict.fromkeys(row["note"] for row in rows if row["task"] == name and row["note"])
     ]
     if paper:
-        notes.append("The paper's numbers are those of its models of 1.3B, 6B and 175B (Table 14).")
+        notes.append("The paper's numbers are those of its models of 1.3B, 6B and 175B (Table 14), drawn as ticks.")
     columns = ("task", "prompt", "metric", "n", *models, *paper)
     return Grid(title, columns, cells, tuple(notes))
 
@@ -75,7 +76,8 @@ def _line(found: Mapping[str, Row], models: Sequence[str], paper: Sequence[str])
 
 def _number(row: Row) -> Cell:
     marks = [f"{row[name]} {name}" for name in ("missing", "cut", "empty") if row.get(name)]
-    return interval(row, text=f"({', '.join(marks)})" if marks else "")
+    cell = interval(row, text=f"({', '.join(marks)})" if marks else "")
+    return replace(cell, ticks=tuple(value for name in SHOWN for value in row.get(f"paper {name}") or ()))
 
 
 def instruments(rows: Sequence[Row]) -> Grid:
@@ -93,7 +95,7 @@ def instruments(rows: Sequence[Row]) -> Grid:
         for row in rows
     )
     columns = ("labelled texts", "instrument", "agrees", "always the usual label", "ranked above", "n", "missing")
-    return Grid("How good the instruments are", columns, cells, scale=(0.0, 1.0))
+    return Grid("How good the instruments are", columns, cells, axis=(0.0, 1.0))
 
 
 def gaps(rows: Sequence[Row]) -> Grid:

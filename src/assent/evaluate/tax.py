@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from assent.evaluate import metrics, tasks
-from assent.evaluate.grids import Grid, interval, words
+from assent.evaluate.grids import Grid, interval, number, p_value, words
 from assent.evaluate.made import results
 from assent.evaluate.rows import Row, rounded, with_holm
 from assent.evaluate.tasks.task import Task
@@ -147,10 +147,10 @@ def grids(found: Mapping[str, Any]) -> list[Grid]:
             words(row["title"]),
             words(row["prompt"]),
             words(f"{row['metric']}{'' if row['better'] == 'higher' else ', lower is better'}"),
-            words(f"{row['before']:.3g}"),
-            words(f"{row['after']:.3g}"),
+            words(number(row["before"])),
+            words(number(row["after"])),
             interval(row),
-            words("-" if row["p_holm"] is None else f"{row['p_holm']:.3g}"),
+            words(p_value(row["p_holm"])),
             words(row["verdict"], {"gained": "good", "lost": "bad"}.get(row["verdict"], "")),
             words(row["n"]),
         )
@@ -160,6 +160,6 @@ def grids(found: Mapping[str, Any]) -> list[Grid]:
     count = {name: sum(row["verdict"] == name for row in found["rows"]) for name in order}
     note = (
         f"Gained {count['gained']}, lost {count['lost']}, no change shown {count['']}: paired over the same items, "
-        f"95 % intervals over passages, Holm's correction for {len(found['rows'])} tasks at 5 %."
+        f"95 % intervals over passages, Holm's correction for {len(found['rows'])} tests at 5 %."
     )
-    return [Grid(f"Alignment tax: {after} after {before}", columns, cells, (note,))]
+    return [Grid(f"Alignment tax: {after} after {before}", columns, cells, (note,), line=0.0)]
