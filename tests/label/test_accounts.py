@@ -14,6 +14,7 @@ from assent.label.settings import Settings, SettingsError, secret
 from assent.label.store import tables
 from assent.label.store.database import Database
 from assent.label.store.slots import RefusedError
+from tests.label import kit
 from tests.label.web import ORIGIN, PASSWORD, SECRET, Site
 
 
@@ -338,3 +339,36 @@ def test_pseudonyms_are_stable_and_need_the_secret() -> None:
 def test_nothing_is_asked_of_the_environment_but_its_secret() -> None:
     assert "ASSENT_LABEL_SECRET" not in os.environ
     assert ORIGIN["Origin"].startswith("https")
+
+
+@pytest.mark.parametrize("role", ["lead", "admin"])
+def test_where_it_is_asked_for_leads_and_admins_need_an_authenticator(folder: Path, role: str) -> None:
+    from assent.label.codes import time_code
+
+    asked = Site.at(folder, codes=True)
+    kit.batch(asked.database, kit.items(1, 1))
+    client, labeler = asked.person(role, "Lena"), asked.person("labeler", "Ada")
+    home = {"lead": "/lead", "admin": "/admin"}[role]
+    path = {"lead": "/manage/batches", "admin": "/manage/people"}[role]
+    assert client.get("/").headers["location"] == "/account"
+    assert (client.get(home).status_code, client.get(home).headers["location"]) == (303, "/account")
+    refused = client.get(path)
+    assert (refused.status_code, "authenticator" in refused.json()["detail"]) == (403, True)
+    assert "need an authenticator" in client.get("/account").text
+    assert client.get("/session").json()["role"] == role
+    assert labeler.post("/work/claim", json={}).status_code == 200  # labelers are asked for nothing
+    url = client.post("/session/code").json()["url"]
+    assert client.get(path).status_code == 200
+    assert client.get(home).status_code == 200
+    again = asked.client()
+    entered = {"name": "Lena", "password": PASSWORD}
+    assert again.post("/session", json=entered).status_code == 401
+    key = url.partition("secret=")[2].partition("&")[0]
+    code = time_code(key, int(asked.database.now() // 30))
+    assert again.post("/session", json={**entered, "code": code}).status_code == 200
+    asked.close()
+
+
+def test_where_nobody_asks_for_it_nothing_is_closed(site: Site) -> None:
+    assert site.person("lead", "Lena").get("/manage/batches").status_code == 200
+    assert site.person("admin", "Root").get("/").headers["location"] == "/admin"

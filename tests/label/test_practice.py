@@ -158,3 +158,7 @@ def test_the_command_takes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[
     more = ("--name", "b", "--guideline", "1", "--shared", 0, "--meant", tmp_path / "meant.jsonl")
     run("import", tmp_path / "work.jsonl", *more, *place)
     assert '"practice": 2' in capsys.readouterr().out
+    run("quality", "b", *place)
+    assert json.loads(capsys.readouterr().out)["batch"] == "b"
+    with pytest.raises(ValueError, match="no batch 'c'"):
+        run("quality", "c", *place)

@@ -1,6 +1,7 @@
 """Where the label app keeps its things, and the verbs that keep them safe: backup, restore, verify."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -113,17 +114,14 @@ def _need_the_extra() -> None:
         raise ValueError(f"{', '.join(missing)} is not installed; pip install 'assent[label]'")
 
 
-class opened:  # noqa: N801
+@contextmanager
+def opened(place: Place) -> Generator[Any]:
     """A place's database for the time of a verb."""
-
-    def __init__(self, place: Place) -> None:
-        self.database = place.open()
-
-    def __enter__(self) -> Any:
-        return self.database
-
-    def __exit__(self, *exception: object) -> None:
-        self.database.close()
+    database = place.open()
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 def told(work: Callable[[], T]) -> T:

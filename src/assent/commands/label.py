@@ -24,6 +24,8 @@ class Serve(Place):
     """Browsers come by https, through a proxy in front; needed for any host but this machine."""
     lease: float = 1800.0
     """Seconds that a task stays with a labeler who does nothing."""
+    codes: bool = False
+    """Leads and admins need an authenticator, and can do nothing before they have set it up."""
     development: bool = False
     """Serve the description of the API at /api/v1/openapi.json."""
 
@@ -45,6 +47,7 @@ class Serve(Place):
             secret=settings.secret(self.data),
             https=self.https,
             lease=self.lease,
+            codes=self.codes,
             production=not self.development,
         )
         database = self.open()
@@ -174,6 +177,24 @@ class Status(Place):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Quality(Place):
+    """Print what a batch's answers say about themselves, as the lead's pages show it, from more rankings; as JSON."""
+
+    name: tyro.conf.Positional[str]
+    rankings: int = 20_000
+    """So many at most, of items drawn by lot; four thousand take about half a minute."""
+
+    def work(self) -> None:
+        """Work it out and print it."""
+        from assent.label import quality
+
+        with opened(self) as database:
+            with database.snapshot() as connection:
+                given = told(lambda: quality.gathered(connection, self.name, self.rankings))
+            print(json.dumps(quality.computed(given), indent=1, ensure_ascii=False))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Freeze(Place):
     """Close a batch for good: no more work and no more revisions."""
 
@@ -216,7 +237,19 @@ class Label:
     """The app in which people write demonstrations, rate and rank, and their lead sees whether to trust it."""
 
     act: tyro.conf.OmitSubcommandPrefixes[
-        Serve | Invite | Key | Guideline | Import | Status | Freeze | Export | Backup | Restore | Verify | Simulate
+        Serve
+        | Invite
+        | Key
+        | Guideline
+        | Import
+        | Status
+        | Quality
+        | Freeze
+        | Export
+        | Backup
+        | Restore
+        | Verify
+        | Simulate
     ]
 
     def start(self) -> None:

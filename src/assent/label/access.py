@@ -16,6 +16,20 @@ LABELERS = frozenset({"labeler", "lead"})
 LEADS = frozenset({"lead"})
 READERS = frozenset({"lead", "researcher"})
 ADMINS = frozenset({"admin"})
+CODED = frozenset({"lead", "admin"})  # who need an authenticator, where the settings ask for it
+UNCODED = frozenset(  # what they may do before they have one
+    {
+        "GET /",
+        "GET /account",
+        "POST /account/code",
+        "POST /account/password",
+        "POST /sign-out",
+        "GET /session",
+        "DELETE /session",
+        "POST /session/code",
+        "POST /session/password",
+    }
+)
 KEYS = frozenset({"key"})  # programs, by a scope; never a cookie
 
 
@@ -54,6 +68,13 @@ def allow(request: Request) -> None:
         raise HTTPException(401, "sign in first")
     if found is not None and found.role not in roles:
         raise HTTPException(403, f"this is not for a {found.role}")
+    if found is not None and needs_code(request, found) and name not in UNCODED and "anonymous" not in roles:
+        raise HTTPException(403, "set up an authenticator first, on the page of your account", {"Location": "/account"})
+
+
+def needs_code(request: Request, one: Person) -> bool:
+    """Whether somebody has to set up an authenticator before anything else."""
+    return bool(request.app.state.settings.codes) and one.role in CODED and not one.coded
 
 
 def _person(request: Request) -> Person | None:

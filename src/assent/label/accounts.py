@@ -52,13 +52,14 @@ COMMON = (  # the heads of lists of breached passwords, as far as they are long 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who is signed in."""
+    """Somebody who is signed in. coded: they have an authenticator."""
 
     id: int
     uid: str
     name: str
     role: str
     team: str
+    coded: bool = False
 
 
 def hashed_token(token: str) -> bytes:
@@ -272,7 +273,7 @@ def session_person(connection: Connection, token: str) -> tuple[Person, bool] | 
     row = connection.execute(rows).first()
     if row is None:
         return None
-    return Person(row.id, row.uid, row.name, row.role, row.team), row.now - row.seen > 60
+    return Person(row.id, row.uid, row.name, row.role, row.team, row.totp is not None), row.now - row.seen > 60
 
 
 def touch(connection: Connection, token: str) -> None:

@@ -97,6 +97,8 @@ def _answer(
         return JSONResponse({"detail": sentence, **(more or {})}, status, headers)
     if status == 401 and request.method == "GET":
         return RedirectResponse(f"/sign-in?next={path}", 303)
+    if "Location" in headers:
+        return RedirectResponse(headers["Location"], 303)
     response = pages.error(request, status, sentence)
     response.headers.update(headers)
     return response

@@ -19,13 +19,15 @@ class Settings:
 
     database: `sqlite:///PATH` or `postgresql://USER@HOST/NAME`. secret: what pseudonyms are made with; never shown.
     https: browsers reach the server by https; then its cookie is sent by nothing else. lease: seconds that a task
-    stays with a labeler who does nothing. production: no documentation pages, no details in errors.
+    stays with a labeler who does nothing. codes: leads and admins need an authenticator, and can do nothing before they
+    have set it up. production: no documentation pages, no details in errors.
     """
 
     database: str
     secret: bytes = field(repr=False)
     https: bool = True
     lease: float = 1800.0
+    codes: bool = False
     production: bool = True
     max_body: int = 2_000_000
     max_import: int = 64_000_000

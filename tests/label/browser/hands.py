@@ -1,4 +1,4 @@
-"""What a labeler's hands do on the ranking screen, for the tests."""
+"""What a labeler's hands do on the screens, and what is looked for on every page, for the tests."""
 
 from typing import Any
 
@@ -36,3 +36,16 @@ def answered(page: Any, fake: Any, count: int = 1) -> dict[str, Any]:
 def ranks(answer: dict[str, Any], task: dict[str, Any]) -> list[int]:
     """The ranks that were handed in, in the order in which the outputs are shown."""
     return [answer["document"]["ranks"][response["key"]] for response in task["responses"]]
+
+
+def serious(page: Any) -> list[str]:
+    """What axe calls serious or critical on the page as it stands."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:120]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]

@@ -16,7 +16,7 @@ from assent.label.planning import Plan
 from assent.label.store import batches, exporting
 from assent.label.store.tables import batch, slot
 from tests.label.browser.conftest import watched
-from tests.label.browser.hands import press
+from tests.label.browser.hands import press, serious
 
 PAGES = {
     "": ("/sign-in", "/invite/unknown-and-too-short"),
@@ -51,19 +51,6 @@ def entered(chromium: Any, house: House, name: str, **options: Any) -> Any:
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(lambda url: "/sign-in" not in url)
     return page
-
-
-def serious(page: Any) -> list[str]:
-    """What axe calls serious or critical on the page as it stands."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{one['id']}: {node['html'][:120]}"
-        for one in found
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("name", PAGES)

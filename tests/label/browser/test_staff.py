@@ -14,8 +14,8 @@ from assent.label import screening
 from assent.label.planning import Plan
 from assent.label.store import answers, importing, meant, slots, tables
 from tests.label.browser.conftest import watched
-from tests.label.browser.hands import press, rated
-from tests.label.browser.test_pages import entered, serious
+from tests.label.browser.hands import press, rated, serious
+from tests.label.browser.test_pages import entered
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import pytest
+
+from tests.label.browser.conftest import watched
 from tests.label.browser.fake import Fake, message, task
-from tests.label.browser.hands import answered, opened, press
+from tests.label.browser.hands import answered, opened, press, serious
 
 
 def begun(fake: Fake, mode: str = "plain") -> dict[str, Any]:
@@ -58,3 +61,35 @@ def test_a_draft_is_found_again_and_revised_until_the_freeze(page: Any, fake: Fa
     page.reload()
     page.wait_for_selector("body[data-ready]")
     assert not page.get_by_role("button", name="Send the revision").is_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_writing_screen_is_accessible_in_every_state(chromium: Any, fake: Fake, width: int, scheme: str) -> None:
+    one = begun(fake, "few_shot")
+    page = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
+    troubles = watched(page)
+    opened(page, fake, "w")
+    assert serious(page) == []
+    page.locator("#response").fill("Rain *on* the roof\n\n```python\nprint(1)\n```")
+    page.get_by_label("Asks to continue a text").check()
+    page.locator("details.notes summary").click()
+    assert serious(page) == []
+    press(page, "Control+e")
+    page.wait_for_selector("#preview em")
+    assert serious(page) == []
+    page.locator("#view").click()
+    assert serious(page) == []
+    page.locator("#help-open").click()
+    assert serious(page) == []
+    press(page, "Escape")
+    page.locator("#skip-open").click()
+    page.locator("#skip [value=personal_data]").check()
+    assert serious(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    one["state"] = "frozen"
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    assert serious(page) == []
+    page.context.close()
+    assert troubles == []

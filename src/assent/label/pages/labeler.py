@@ -33,7 +33,8 @@ class Text(BaseModel):
 @router.get("/")
 def home(request: Request) -> Response:
     """Where one's work begins."""
-    return see(HOMES[access.person(request).role])
+    one = access.person(request)
+    return see("/account" if access.needs_code(request, one) else HOMES[one.role])
 
 
 @router.get("/tasks")

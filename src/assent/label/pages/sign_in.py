@@ -93,7 +93,12 @@ def join(
 @router.get("/account")
 def account(request: Request) -> Response:
     """One's own password and authenticator."""
-    return page(request, "account.html.j2", fault="", url="")
+    return _account(request)
+
+
+def _account(request: Request, status: int = 200, fault: str = "", url: str = "") -> Response:
+    needed = not url and access.needs_code(request, access.person(request))
+    return page(request, "account.html.j2", status, fault=fault, url=url, needed=needed)
 
 
 @router.post("/account/password")
@@ -109,14 +114,14 @@ def password(
         database.transact(lambda connection: accounts.change_password(connection, one, old, new))
     except RefusedError as error:
         told = error.sentence[:1].upper() + error.sentence[1:] + "."
-        return page(request, "account.html.j2", 422, fault=told, url="")
+        return _account(request, 422, told)
     return see("/sign-in?told=password")
 
 
 @router.post("/account/code")
 def code(request: Request) -> Response:
     """A key for an authenticator, told once."""
-    return page(request, "account.html.j2", fault="", url=signing.set_up_code(request)["url"])
+    return _account(request, url=signing.set_up_code(request)["url"])
 
 
 def local(path: str) -> str:
