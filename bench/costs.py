@@ -11,7 +11,6 @@ import json
 import multiprocessing
 import os
 import resource
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -103,13 +102,13 @@ SIMPLE = {"sft": update, "reward": reward_update, "decode": decoding}
 
 
 def seconds_of(work: Callable[[], Any]) -> float:
-    """The median of some repetitions, after one that does not count."""
+    """The least of some repetitions, after one that does not count: what else the machine does can only add."""
     times: list[float] = []
     for _ in range(REPEATS + 1):
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)
-    return statistics.median(times[1:])
+    return min(times[1:])
 
 
 def iteration(point: Point) -> float:
@@ -133,7 +132,7 @@ def iteration(point: Point) -> float:
     ):
         ppo.train(config, run, models, [PromptItem(ids, record) for ids in prompts])
         steps = [[v for name, v in row.items() if name.startswith("seconds/")] for row in run.metrics()]
-    return statistics.median(sum(phases) for phases in steps[1:])
+    return min(sum(phases) for phases in steps[1:])
 
 
 def measure(point: Point) -> tuple[float, float]:
@@ -219,15 +218,15 @@ def main() -> None:
     asked = parser.parse_args()
     kept = ROOT / "bench" / "costs.json"
     if asked.fit_only:
-        rows = json.loads(kept.read_text())["points"]
-        measured = [Measured.of(row) for row in rows]
+        old = json.loads(kept.read_text())
+        threads, measured = old["threads"], [Measured.of(row) for row in old["points"]]
     else:
         quiet_transformers()
         models = multiprocessing.get_context("fork").Process(target=create_models)  # this process computes nothing
         models.start()
         models.join()
         torch.set_num_threads(asked.threads)
-        measured = []
+        threads, measured = asked.threads, list[Measured]()
         for point in points():
             if point.job in asked.jobs:
                 measured.append(apart(point))
@@ -235,7 +234,7 @@ def main() -> None:
     fits = {job: fit([one for one in measured if one.point.job == job]) for job in JOBS if job in asked.jobs}
     print(report(measured, fits))
     if set(asked.jobs) == set(JOBS):
-        found: dict[str, Any] = {"threads": asked.threads, "fits": {job: one.terms for job, one in fits.items()}}
+        found: dict[str, Any] = {"threads": threads, "fits": {job: one.terms for job, one in fits.items()}}
         found["points"] = [{**asdict(one), "modelled": fits[one.point.job].both(one.point)} for one in measured]
         kept.write_text(json.dumps(found, indent=1) + "\n")
         plot(measured, ROOT / "docs" / "costs.png")
