@@ -1,12 +1,13 @@
 """The benchmark's own arithmetic and data: ratios, merging, turns, and that both sides are given the same tokens."""
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import assets, limits, results, turns, work
+from bench import assets, costmodel, limits, results, turns, work
 from bench.peer.options import SHIPPED, TUNED, grid, shipped
 from bench.sides import Answer
 
@@ -184,3 +185,52 @@ def test_ceilings_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert limits.ceiling("decode", size, slow, 5.0) == pytest.approx(5 * work.PROMPTS / reading)
     body, head = 2 * 40 * 15, 2 * 8192 * 5
     assert limits.ceiling("ppo", size, machine, 5.0) == pytest.approx(100 / (10 * body + 5 * head))
+
+
+# -- the model of cost ---------------------------------------------------------------------------------------------
+
+
+def point(job: str, **changed: Any) -> costmodel.Point:
+    base = costmodel.Point(job, "3m", work.SIZES["3m"], batch=16, prompt=64, response=32, k=4)
+    return dataclasses.replace(base, **changed)
+
+
+def test_a_ranking_counts_its_prompt_once_and_each_response() -> None:
+    assert point("reward").tokens == 16 * (64 + 4 * 32)
+    assert point("sft").tokens == 16 * (64 + 32)
+    assert "learned x head" not in costmodel.time_terms(point("reward"))
+
+
+def test_held_tokens_stop_growing_at_the_budget_of_a_micro_batch() -> None:
+    big, bigger = (costmodel.memory_terms(point("sft", batch=batch)) for batch in (1000, 2000))
+    assert big == bigger
+
+
+@pytest.mark.parametrize("job", costmodel.JOBS)
+def test_a_fit_finds_the_coefficients_that_made_the_numbers(job: str) -> None:
+    sizes = [work.SIZES["3m"], work.SIZES["25m"], work.Size(128, 512, 4, 4), work.Size(320, 1024, 6, 5)]
+    points = [point(job, size=size) for size in sizes]
+    points += [point(job, batch=4), point(job, prompt=200), point(job, response=200), point(job, response=90, batch=64)]
+    costs = {name: 0.1 * (n + 1) / value for n, (name, value) in enumerate(costmodel.time_terms(points[0]).items())}
+    made = [
+        costmodel.Measured(one, sum(costs[name] * value for name, value in costmodel.time_terms(one).items()), 500.0)
+        for one in points
+    ]
+    fitted = costmodel.fit(made)
+    assert [fitted.seconds(one.point) for one in made] == pytest.approx([one.seconds for one in made], rel=1e-6)
+    assert [fitted.peak_mb(one) for one in points] == pytest.approx([500.0] * len(points), rel=1e-6)
+    shown = costmodel.report(made, {job: fitted})
+    assert "at most 0.0 % off in time, 0.0 % in memory" in shown
+
+
+def test_the_report_names_the_largest_error() -> None:
+    good = costmodel.Measured(point("sft"), 1.0, 100.0)
+    fitted = costmodel.Fit(
+        {
+            "seconds": dict.fromkeys(costmodel.time_terms(good.point), 0.0)
+            | {"parameters": 1.2 / good.point.parameters},
+            "peak_mb": dict.fromkeys(costmodel.memory_terms(good.point), 0.0) | {"process": 90.0},
+        }
+    )
+    shown = costmodel.report([good], {"sft": fitted})
+    assert "at most 20.0 % off in time, 10.0 % in memory" in shown
