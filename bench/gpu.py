@@ -77,6 +77,7 @@ class Amount:
     response: int = 256
     ratio: int = 8
     repeats: int = 5
+    peer: bool = True
 
 
 def create(size: Size, directory: Path) -> None:
@@ -356,25 +357,25 @@ def decoding(size: Size, amount: Amount, directory: Path, peaks: Peaks) -> Itera
         return (2 * (size.body + size.head) * (stop - start) + width * seen) / peaks.bytes
 
     prefill = 2 * size.body * sum(map(len, prompts)) / peaks.flops
-    for compile in ("auto", "never"):
-        model = LanguageModel.load(directory, replace(Machine(), compile=compile, cache_tokens=2**18))
-        model.text.end = -1  # nothing ends early
-        short, whole = (seconds(partial(model.sample, prompts, n, 1.0, Key(0, 0)), 2, 1) for n in (few, many))
-        name = "Assent" if compile == "auto" else "Assent, not compiled"
-        profiled(lambda model=model: model.sample(prompts, 32, 1.0, Key(0, 0)), name)
-        rest = amount.sequences * (many - few)
-        share = floor(few, many) / (whole - short)
-        yield row("decoding, steps", "tokens/s", rest, whole - short, share, peak_gib(), name)
-        share = (prefill + floor(0, many)) / whole
-        yield row("decoding, whole", "tokens/s", amount.sequences * many, whole, share, peak_gib(), name)
-        del model
-        forget()
+    model = LanguageModel.load(directory, replace(Machine(), cache_tokens=2**18))
+    model.text.end = -1  # nothing ends early
+    short, whole = (seconds(partial(model.sample, prompts, n, 1.0, Key(0, 0)), 2, 1) for n in (few, many))
+    profiled(lambda: model.sample(prompts, few, 1.0, Key(0, 0)), "decoding")
+    rest = amount.sequences * (many - few)
+    share = floor(few, many) / (whole - short)
+    yield row("decoding, steps", "tokens/s", rest, whole - short, share, peak_gib(), "Assent")
+    share = (prefill + floor(0, many)) / whole
+    yield row("decoding, whole", "tokens/s", amount.sequences * many, whole, share, peak_gib(), "Assent")
+    del model
+    forget()
+    if not amount.peer:
+        return
     from transformers import AutoModelForCausalLM, GenerationConfig
 
     peer = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.bfloat16).to(Machine().torch_device).eval()
     ids, mask = padded(prompts, left=True)
     how = GenerationConfig(max_new_tokens=many, min_new_tokens=many, do_sample=True, top_k=0, pad_token_id=0)
-    time = seconds(lambda: peer.generate(ids, attention_mask=mask, generation_config=how), 1, 1)
+    time = seconds(lambda: peer.generate(ids, attention_mask=mask, generation_config=how), 1, 0)
     share = (prefill + floor(0, many)) / time
     yield row("decoding, whole", "tokens/s", amount.sequences * many, time, share, peak_gib(), "transformers, generate")
 
@@ -445,6 +446,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a tiny model and little work: does the script run?")
     parser.add_argument("--jobs", default="laws,sft,reward,decoding,ppo")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--no-peer", action="store_true", help="our side only")
     parser.add_argument("--profile", action="store_true", help="print the kernels that cost most")
     asked = parser.parse_args()
     global PROFILE
@@ -453,7 +455,7 @@ def main() -> None:
     if asked.small:
         size = Size(hidden=64, inter=128, layers=2, heads=4, key_heads=2, vocabulary=4096)
         amount = Amount(texts=8, rankings=2, sequences=8, episodes=16, response=24, ratio=1, repeats=1)
-    jobs = asked.jobs.split(",")
+    jobs, amount = asked.jobs.split(","), replace(amount, peer=not asked.no_peer)
     peaks = limits(512 if asked.small else 8192)
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else "processor"
     print(f"{name}, torch {torch.__version__}: {peaks.flops / 1e12:.0f} TFLOP/s in bf16, {peaks.bytes / 1e12:.2f} TB/s")

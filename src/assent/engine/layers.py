@@ -7,6 +7,7 @@ import contextlib
 from typing import Any
 
 import torch
+import torch._dynamo.config as dynamo
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -23,8 +24,7 @@ def repeated(module: nn.Module) -> list[Any]:
 
 def compile_layers(module: nn.Module) -> None:
     """Compile every layer for rows of any length; what lies between products becomes few kernels."""
-    limits: Any = torch._dynamo.config
-    limits.recompile_limit = max(limits.recompile_limit, VARIANTS)
+    dynamo.recompile_limit = max(dynamo.recompile_limit, VARIANTS)
     for layer in repeated(module):
         layer.compile(dynamic=True)
 
@@ -32,7 +32,6 @@ def compile_layers(module: nn.Module) -> None:
 class _Forgetful(nn.Module):
     """Mixed into a layer's class: with gradients, only the layer's input is kept and the rest computed again."""
 
-    @torch.compiler.disable(recursive=False)  # what is called here may be compiled, but not the checkpoint itself
     def forward(self, *arguments: Any, **named: Any) -> Any:
         """The layer's own forward."""
         own = super().forward
@@ -44,6 +43,10 @@ class _Forgetful(nn.Module):
             return contextlib.nullcontext(), plans.following(plan)
 
         return checkpoint(own, *arguments, use_reentrant=False, context_fn=contexts, **named)
+
+
+_outside: Any = torch.compiler.disable(recursive=False)  # what it calls may be compiled, but not the checkpoint itself
+_Forgetful.forward = _outside(_Forgetful.forward)
 
 
 def checkpoint_layers(module: nn.Module) -> None:

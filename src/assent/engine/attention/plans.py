@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import AttentionInterface
 
-from assent.engine.attention import flash, processor, slices
+from assent.engine.attention import flash, processor, slices, step
 from assent.engine.layout import Layout
 from assent.engine.machine import Machine
 
@@ -199,6 +199,8 @@ class DecodePlan:
         stores = self.cache.stores(layer, key, value)
         if processor.takes(query, key, value):
             return processor.decode(query, key, value, stores, self.positions, scale, window)
+        if flash.takes(query, *stores) and step.available():
+            return step.decode(query, key, value, stores, self.positions, scale, window)
         count = len(self.positions)
         slots = torch.arange(count, device=query.device)
         for store, row in zip(stores, (key, value), strict=True):
