@@ -157,10 +157,8 @@ def profiled(work: Callable[[], Any], what: str) -> None:
     total = sum(one.self_device_time_total for one in rows)
     print(f"{what}: {spent:.3f} s, of it kernels {total / 1e6:.3f} s", flush=True)
     for one in rows[:24]:
-        print(
-            f"  {one.self_device_time_total / total:6.1%} {one.self_device_time_total / one.count:8.1f} us {one.count:6d} x {one.key[:90]}",
-            flush=True,
-        )
+        cost = one.self_device_time_total
+        print(f"  {cost / total:6.1%} {cost / one.count:8.1f} us {one.count:6d} x {one.key[:90]}", flush=True)
 
 
 def wait() -> None:
@@ -470,16 +468,17 @@ def main() -> None:
                 found["laws"] = laws(small)
                 print(*found["laws"], sep="\n", flush=True)
             forget()
-        for job in (one for one in (sft, reward, decoding) if one.__name__ in jobs):
+        if "ppo" in jobs:
+            with surviving("ppo"):
+                found["ppo"] = iteration(size, amount, directory)
+                print("PPO-ptx iteration, seconds:", {k: round(v, 2) for k, v in found["ppo"].items()}, flush=True)
+            forget()
+        for job in (one for one in (decoding, reward, sft) if one.__name__ in jobs):
             with surviving(job.__name__):
                 for line in job(size, amount, directory, peaks):
                     rows.append(line)
                     forget()
                     show(rows[-1:])
-        if "ppo" in jobs:
-            with surviving("ppo"):
-                found["ppo"] = iteration(size, amount, directory)
-                print("PPO-ptx iteration, seconds:", {k: round(v, 2) for k, v in found["ppo"].items()}, flush=True)
     show(rows)
     if asked.json:
         asked.json.write_text(json.dumps(found | {"rows": rows}, indent=1) + "\n")

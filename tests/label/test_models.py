@@ -143,6 +143,14 @@ def test_what_fails_beside_is_tried_again(light: Database, monkeypatch: pytest.M
     monkeypatch.setattr(measuring.sys, "executable", str(wrong))
     with pytest.raises(RefusedError, match="log says why"):
         Measures(light).fresh("first")
+    measures = Measures(light, renew=1.5)
+    assert measures.known("first") == (None, True)
+    until = time.monotonic() + 20
+    while measures.known("first")[1] and time.monotonic() < until:
+        time.sleep(0.02)
+    assert measures.known("first") == (None, False)  # said, and not tried over and over
+    time.sleep(1.5)
+    assert measures.known("first") == (None, True)
     monkeypatch.undo()
     assert Measures(light).fresh("first")["rankings"] == 18
 

@@ -182,7 +182,7 @@ class Quality(Place):
 
     name: tyro.conf.Positional[str]
     rankings: int = 20_000
-    """So many at most, of items drawn by lot; four thousand take about half a minute."""
+    """So many at most, of items drawn by lot; four thousand take ten to thirty seconds."""
 
     def work(self) -> None:
         """Work it out and print it."""

@@ -123,10 +123,11 @@ def pick(
     The cumulative distribution is summed in fp64, first over blocks of the vocabulary, then inside the block that holds
     the quantile. Temperature 0: the likeliest tokens, with their log-probabilities at temperature 1.
     """
-    scaled = logits / (temperature or 1.0)
+    scaled = logits if temperature in (0, 1) else logits / temperature
     largest = scaled.amax(-1, keepdim=True)
     weights = torch.exp(scaled - largest)
-    blocks = pad(weights, (0, -weights.shape[1] % BLOCK)).unflatten(1, (-1, BLOCK))
+    missing = -weights.shape[1] % BLOCK
+    blocks = (pad(weights, (0, missing)) if missing else weights).unflatten(1, (-1, BLOCK))
     sums = blocks.sum(-1, dtype=torch.float64)
     cumulative = sums.cumsum(-1)
     total = cumulative[:, -1:]

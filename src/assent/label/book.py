@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Select, func, select
 from assent.label.store.exporting import by_place
 from assent.label.store.tables import answer, batch, item, person, view
 
-MOST = 4_000  # rankings that numbers are computed from; about half a minute beside the server
-LATEST = 1_000  # rankings, the newest, that are looked through for doubtful items
+MOST = 4_000  # rankings that numbers are computed from; ten to thirty seconds beside the server
+LATEST = 500  # rankings, the newest, that are looked through for doubtful items
 CHUNK = 200  # items read at once
 
 

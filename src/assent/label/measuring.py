@@ -1,13 +1,14 @@
 """The numbers of a batch, worked out beside the server: a page never waits for them, and neither do labelers.
 
-The rows are read here, in one short transaction. What is computed from them, half a minute for four thousand rankings,
-is done by a process of its own (this module, run as a program: rows in, numbers out, both JSON) that lets everybody
-else go first. The numbers are kept in memory with the moment they are of; a page shows them, and asks for new ones when
-answers have come since.
+The rows are read here, in one short transaction. What is computed from them, ten to thirty seconds for four thousand
+rankings, is done by a process of its own (this module, run as a program: rows in, numbers out, both JSON) that lets
+everybody else go first. The numbers are kept in memory with the moment they are of; a page shows them, and asks for new
+ones when answers have come since.
 """
 
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -51,16 +52,19 @@ class Measures:
         self.renew = renew
         self._kept: dict[int, Kept] = {}
         self._asked: set[int] = set()
+        self._failed: dict[int, float] = {}
         self._lock = threading.Lock()
         self._turn = threading.Lock()
 
     def known(self, name: str) -> tuple[Mapping[str, Any] | None, bool]:
-        """The numbers of a batch, None when there are none yet; and whether newer ones are being worked out.
+        """The numbers of a batch, None when there are none; and whether newer ones are being worked out.
 
-        Returns at once. Raises RefusedError 404.
+        Returns at once. What has failed is not tried again at once. Raises RefusedError 404.
         """
         number, stamp = self._stamp(name)
         kept = self._kept.get(number)
+        if time.monotonic() - self._failed.get(number, -math.inf) < self.renew:
+            return None if kept is None else kept.found, False
         if kept is not None and (kept.stamp == stamp or time.monotonic() - kept.since < self.renew):
             return kept.found, kept.stamp != stamp
         with self._lock:
@@ -86,7 +90,8 @@ class Measures:
     def _work(self, name: str, number: int) -> None:
         try:
             self._renew(name, number)
-        except Exception as error:  # the next look tries again
+        except Exception as error:  # a look in a while tries again
+            self._failed[number] = time.monotonic()
             _log.error("the numbers of a batch could not be worked out", exc_info=error)
         finally:
             with self._lock:
