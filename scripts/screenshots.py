@@ -1,11 +1,15 @@
 """The main screens of the labeling app as pictures: `python -m scripts.screenshots docs/labeling`."""
 
+import json
+import random
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from assent.label.planning import Plan
+from assent.label.store import importing, meant
 from scripts import house
 from scripts.house import PASSWORD, House
 
@@ -37,6 +41,7 @@ def main(directory: Path) -> None:
         bread(browser, one, directory)
         writing(browser, one, directory)
         lead(browser, one, directory)
+        practised(browser, one, directory)
         browser.close()
 
 
@@ -138,6 +143,28 @@ def writing(browser: Any, one: House, directory: Path) -> None:
     )
     page.wait_for_function("() => document.getElementById('state').textContent === 'Saved'")
     kept(page, directory, "write")
+    page.context.close()
+
+
+def practised(browser: Any, one: House, directory: Path) -> None:
+    """How a practice item was meant."""
+    row = house.samples(91, house.BREAD, 3, random.Random(5), house.ANSWERS[:3])
+    told = (
+        "The first answers what was asked and could be followed tonight. The second says nothing, the third is wrong."
+    )
+    lines = [json.dumps({"id": "s91", "reason": told, "ranks": [1, 2, 3]})]
+    work = importing.parse(
+        [json.dumps(each).encode() for each in (row, house.samples(92, "?", 2, random.Random(6)))], ""
+    )
+    source = importing.Source(work=tuple(work), meant=meant.parse(lines, ""))
+    importing.put(one.database, "practice", source, Plan(shared=0), "1", None)
+    page = entered(browser, one, "aiko", viewport={"width": 1280, "height": 800})
+    page.locator(".next button, .next a.button").first.click()
+    page.wait_for_selector("body[data-ready]")
+    press(page, "n", *(key for rating in "654" for key in ("j", rating, "n")), "g", "k", "k", "k", "j")
+    press(page, "1", "j", "2", "j", "2", "Control+Enter")
+    page.wait_for_url("**/practice/**")
+    kept(page, directory, "practice")
     page.context.close()
 
 
