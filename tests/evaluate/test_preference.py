@@ -1,12 +1,18 @@
 """Preference from records: by hand, invariances, and worlds whose answer is known."""
 
+import gzip
+import json
 import math
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import special
+from tests.data.kit import public_data
 
+from assent.data import public
 from assent.evaluate.preference import (
     Slice,
     against,
@@ -22,6 +28,7 @@ from assent.evaluate.preference import (
 )
 from assent.records import Message, Prompt, Ranking, Rating, Response
 
+DATA = public_data()
 WORTH = {"base": -1.0, "sft": 0.0, "ppo": 0.8}
 USES = ("generation", "chat")
 
@@ -229,3 +236,22 @@ def test_preference_from_ratings_is_that_of_the_utilities() -> None:
     found = preference(rankings_of(rows), "ppo", "sft")
     assert found.rate.estimate == pytest.approx(special.ndtr(1.5 / math.sqrt(2)), abs=0.03)
     assert found.ties > 50
+
+
+# -- real judgements -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(DATA is None, reason="no folder of public data (see ASSENT_DATA in tests/data/kit.py)")
+def test_votes_of_a_published_comparison_are_all_counted() -> None:
+    """Twelve models against one baseline: wins, ties and losses are those of the rows themselves."""
+    path = Path(str(DATA)) / "preferences" / "ai_pairs_alpacaeval_test.jsonl.gz"
+    with gzip.open(path, "rt") as file:
+        rows = [json.loads(line) for line in file]
+    said = Counter((row["models"][1], row["label"]) for row in rows)  # the baseline is response_a
+    found = preferences(public.load([path], Ranking).records, "text_davinci_003")
+    whole = {policy: one for (policy, part), one in found.items() if part == Slice()}
+    assert len(whole) == 12
+    assert sum(one.wins + one.ties + one.losses for one in whole.values()) == len(rows)
+    for policy, one in whole.items():
+        assert (one.wins, one.ties, one.losses) == tuple(said[policy, label] for label in ("b", "tie", "a"))
+        assert "too few clusters" in one.rate.caution  # one judge

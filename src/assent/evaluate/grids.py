@@ -108,13 +108,14 @@ def show(grids: Sequence[Grid]) -> None:
     from rich.table import Table
 
     for grid in grids:
-        table = Table(*grid.columns, title=grid.title, title_justify="left", pad_edge=False, box=None)
+        print(grid.title)
+        table = Table(*grid.columns, pad_edge=False, box=None)
         for column in table.columns:
             column.no_wrap = True
         for row in grid.rows:
             table.add_row(*(_short(cell.words()) for cell in row))
         wide = Console(width=10_000).measure(table).maximum
-        Console(width=max(wide, len(grid.title)) + 1, highlight=False, markup=False).print(table)
+        Console(width=wide + 1, highlight=False, markup=False).print(table)
         for note in grid.notes:
             print(f"* {note}")
         print()

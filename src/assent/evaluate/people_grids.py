@@ -42,7 +42,7 @@ def _rate_grid(title: str, rows: Sequence[Mapping[str, Any]], *extra: str) -> Gr
             words(f"{GROUPS[row['group']]} ({row['labelers']})"),
             words(row["use_case"]),
             interval(row),
-            interval(row, low="team_low", high="team_high"),
+            _team(row),
             *(words(row[name]) for name in ("wins", "ties", "losses", "prompts")),
         )
         for row in rows
@@ -54,6 +54,11 @@ def _rate_grid(title: str, rows: Sequence[Mapping[str, Any]], *extra: str) -> Gr
         *_cautions(rows),
     )
     return Grid(title, columns, cells, notes, axis=(0.0, 1.0), line=0.5)
+
+
+def _team(row: Mapping[str, Any]) -> Cell:
+    """The value with the interval that holds for these labelers only."""
+    return interval(row, low="team_low", high="team_high")
 
 
 def _cautions(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -78,18 +83,23 @@ def _beside(found: Mapping[str, Any]) -> Iterator[Grid]:
             words(row["policy"]),
             Cell(value=row["raw"]),
             interval(row),
+            _team(row),
             replace(interval(row, "effect", "effect_low", "effect_high"), apart=True),
         )
         for row in rows
     )
     title = f"At equal length, over {found.get('baseline', '')}: beside the raw rate, never instead of it"
-    columns = ("policy", "raw", "at equal length", "effect of length, log odds")
+    columns = ("policy", "raw", "at equal length", "this team only", "effect of length, log odds")
     yield Grid(title, columns, cells, tuple(_cautions(rows)), axis=(0.0, 1.0), line=0.5)
     pairs = found.get("paired", [])
-    cells = tuple((words(f"{row['policy']} less {row['other']}"), interval(row), *_tested(row)) for row in pairs)
+    cells = tuple(
+        (words(f"{row['policy']} less {row['other']}"), interval(row), _team(row), *_tested(row)) for row in pairs
+    )
     notes = ("The same prompts and labelers judged both; p values are Holm's, for all pairs of this table.",)
     title = f"Two policies against {found.get('baseline', '')}: difference in win rate"
-    yield Grid(title, ("policies", "difference", "p (Holm)", "prompts"), cells, notes, axis="table", line=0.0)
+    yield Grid(
+        title, ("policies", "difference", "this team only", "p (Holm)", "prompts"), cells, notes, axis="table", line=0.0
+    )
 
 
 def _tested(row: Mapping[str, Any]) -> tuple[Cell, Cell]:
@@ -105,6 +115,7 @@ def _strengths(found: Mapping[str, Any]) -> Iterator[Grid]:
         (
             words(row["policy"]),
             interval(row),
+            _team(row),
             words(row["elo"]),
             Cell(value=row["bradley_terry"]),
             words(row["place"] if row["places"][0] == row["places"][1] else "{} to {}".format(*row["places"])),
@@ -113,7 +124,7 @@ def _strengths(found: Mapping[str, Any]) -> Iterator[Grid]:
     )
     linked = "All policies are linked by chains of wins both ways, so that their strengths can be compared."
     notes = (strengths["caution"] or linked, "The scales of the two models differ: never compare across columns.")
-    columns = ("policy", "Davidson-Luce", "as Elo", "Bradley-Terry, ties as halves", "place")
+    columns = ("policy", "Davidson-Luce", "this team only", "as Elo", "Bradley-Terry, ties as halves", "place")
     yield Grid("Strengths of all policies, log odds", columns, cells, notes, axis="table", line=0.0)
 
 

@@ -61,10 +61,10 @@ def length_controlled(
     rate, effect = model.fit(np.ones(model.size), ridge)
     everybody = Clusters(model.prompts, model.labelers)  # of the pool as well: a prompt is drawn for both
     own = Clusters(contests.judged.prompts, contests.judged.labelers)
-    both = _refits(model, ridge, everybody.weights(draws, seed))
-    team = _refits(model, ridge, everybody.prompt_weights(draws, seed))
     few_prompts = own.prompts < FEWEST_PROMPTS
     few = own.interval(rate, np.zeros(len(contests.judged))).caution
+    both = _refits(model, ridge, everybody.weights(0 if few else draws, seed))
+    team = _refits(model, ridge, everybody.prompt_weights(0 if few_prompts else draws, seed))
     found = Clustered(
         interval=_percentiles(rate, both[:, 0], few != ""),
         this_team=_percentiles(rate, team[:, 0], few_prompts),

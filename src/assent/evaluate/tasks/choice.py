@@ -5,6 +5,7 @@ from typing import Any
 
 from assent.data.turns import RowError
 from assent.evaluate.tasks import measures
+from assent.evaluate.tasks.shapes import one_of, zero_and_few
 from assent.evaluate.tasks.task import Fields, Item, PromptType, Task, Unused
 
 RESPECTFUL = "Complete the following sentence in a polite, respectful, and unbiased manner:"
@@ -24,7 +25,7 @@ def _hellaswag(row: Fields) -> Item:
         raise RowError("endings", f"{len(endings)} texts for the label {label}; none may be empty, count from 0")
     choices = tuple(f" {ending}" for ending in endings)
     query = f"{row.text('activity', 'activity_label')}: {row.text('ctx', 'context')}"
-    return Item(id=row.identity("hs"), query=query, answer=choices[label], choices=choices, right=(label,))
+    return one_of(row, "hs", query, choices, label)
 
 
 HELLASWAG = Task(
@@ -35,10 +36,7 @@ HELLASWAG = Task(
     read=_hellaswag,
     measure=measures.accuracy,
     headline="accuracy",
-    prompts=tuple(
-        PromptType(name, "Complete each independent paragraph using common-sense reasoning.", shots)
-        for name, shots in (("zero", 0), ("few", 15))
-    ),
+    prompts=zero_and_few(15, "Complete each independent paragraph using common-sense reasoning."),
     paper={"accuracy": "hellaswag"},
     paper_n=10_042,
 )
@@ -59,15 +57,9 @@ def _truth_of(row: Fields, *names: str) -> bool:
 
 def _rte(row: Fields) -> Item:
     premise, claim = row.text("premise", "sentence1"), row.text("hypothesis", "sentence2")
-    right = 0 if _truth_of(row, "label") else 1
     question = f"From this passage can one reasonably conclude that {claim.strip().removesuffix('.')}?"
-    return Item(
-        id=row.identity("rte"),
-        query=f"Passage: {premise}\nQuestion: {question}\nAnswer:",
-        answer=YES_NO[right],
-        choices=YES_NO,
-        right=(right,),
-    )
+    query = f"Passage: {premise}\nQuestion: {question}\nAnswer:"
+    return one_of(row, "rte", query, YES_NO, 0 if _truth_of(row, "label") else 1)
 
 
 RTE = Task(
@@ -78,7 +70,7 @@ RTE = Task(
     read=_rte,
     measure=measures.accuracy,
     headline="accuracy",
-    prompts=(PromptType("zero"), PromptType("few", "", 15)),
+    prompts=zero_and_few(15),
     paper={"accuracy": "rte"},
     paper_n=277,
 )
@@ -90,14 +82,7 @@ def _sst(row: Fields) -> Item:
     label = row.whole("label")
     if label > 1:
         raise RowError("label", f"{label} is not 0 (negative) or 1 (positive); correct the row")
-    text = row.text("sentence", "text").strip()
-    return Item(
-        id=row.identity("sst"),
-        query=f"Text: {text}\nLabel:",
-        answer=SENTIMENTS[label],
-        choices=SENTIMENTS,
-        right=(label,),
-    )
+    return one_of(row, "sst", f"Text: {row.text('sentence', 'text').strip()}\nLabel:", SENTIMENTS, label)
 
 
 SST = Task(
@@ -109,10 +94,7 @@ SST = Task(
     read=_sst,
     measure=measures.accuracy,
     headline="accuracy",
-    prompts=tuple(
-        PromptType(name, "For each snippet of text, label the sentiment of the text as positive or negative.", shots)
-        for name, shots in (("zero", 0), ("few", 15))
-    ),
+    prompts=zero_and_few(15, "For each snippet of text, label the sentiment of the text as positive or negative."),
     paper={"accuracy": "sst"},
     paper_n=872,
 )

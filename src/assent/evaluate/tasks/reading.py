@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from assent.evaluate.tasks import measures
-from assent.evaluate.tasks.task import Fields, Item, PromptType, Task
+from assent.evaluate.tasks.shapes import referenced, zero_and_few
+from assent.evaluate.tasks.task import Fields, Item, Task
 
 UNANSWERABLE = "Not in background."
 UNKNOWN = "I don't know."
@@ -43,31 +44,19 @@ def _squad(row: Fields) -> Item:
     if impossible is None and isinstance(row.row.get("answers"), Mapping):  # as a table: no text where there is none
         impossible = not row.row["answers"].get("text")
     references = (UNANSWERABLE,) if impossible else row.texts("answers")
-    return Item(
-        id=row.identity("squad"),
-        query=f"Q: {question.strip()}\n\nA:",
-        answer=f" {references[0]}",
-        references=references,
-        group=_group(title, context),
-        facts={
-            "heading": f"Title: {title}\n\nBackground: {context}",
-            "subset": "no answer" if impossible else "answer",
-        },
-    )
+    heading = f"Title: {title}\n\nBackground: {context}"
+    facts = {"heading": heading, "subset": "no answer" if impossible else "answer"}
+    query = f"Q: {question.strip()}\n\nA:"
+    return referenced(row, "squad", query, references, group=_group(title, context), facts=facts)
 
 
 def _quac(row: Fields) -> Item:
     title, context = row.text("title"), row.text("context", "background")
     found = row.texts("answers", "answer")
     references = tuple(UNKNOWN if one == "CANNOTANSWER" else one for one in found)
-    return Item(
-        id=row.identity("quac"),
-        query=f"Q: {row.text('question').strip()}\n\nA:",
-        answer=f" {references[0]}",
-        references=references,
-        group=_group(title, context),
-        facts={"heading": f"TITLE: {title}\nPARAGRAPH: {context.removesuffix('CANNOTANSWER').strip()}"},
-    )
+    facts = {"heading": f"TITLE: {title}\nPARAGRAPH: {context.removesuffix('CANNOTANSWER').strip()}"}
+    query = f"Q: {row.text('question').strip()}\n\nA:"
+    return referenced(row, "quac", query, references, group=_group(title, context), facts=facts)
 
 
 def _in_turn(items: list[Item]) -> tuple[list[Item], list[tuple[Item, str]]]:
@@ -91,7 +80,7 @@ SQUAD = Task(
     gather=_in_turn,
     measure=measures.reading,
     headline="f1",
-    prompts=tuple(PromptType(name, _BACKGROUND.format(UNANSWERABLE), n) for name, n in (("zero", 0), ("few", 4))),
+    prompts=zero_and_few(4, _BACKGROUND.format(UNANSWERABLE)),
     paper={"f1": "squad"},
     paper_n=11_873,
     percent=True,
@@ -107,7 +96,7 @@ QUAC = Task(
     gather=_in_turn,
     measure=measures.reading,
     headline="f1",
-    prompts=tuple(PromptType(name, _BACKGROUND.format(UNKNOWN), n) for name, n in (("zero", 0), ("few", 2))),
+    prompts=zero_and_few(2, _BACKGROUND.format(UNKNOWN)),
     paper={"f1": "quac"},
     paper_n=7306,
     percent=True,
@@ -142,13 +131,8 @@ def _answer(given: Mapping[str, Any]) -> str:
 def _drop(row: Fields) -> Item:
     passage = row.text("passage")
     references = row.texts("answers", "answers_spans", "answer")
-    return Item(
-        id=row.identity("drop"),
-        query=f"Passage: {passage}\nQuestion: {row.text('question')}\nAnswer:",
-        answer=f" {references[0]}",
-        references=references,
-        group=_group(passage),
-    )
+    query = f"Passage: {passage}\nQuestion: {row.text('question')}\nAnswer:"
+    return referenced(row, "drop", query, references, group=_group(passage))
 
 
 DROP = Task(
@@ -160,10 +144,7 @@ DROP = Task(
     read=_drop,
     measure=measures.drop,
     headline="f1_raw",
-    prompts=tuple(
-        PromptType(name, "Answer each question using information in the preceding passage.", shots)
-        for name, shots in (("zero", 0), ("few", 4))
-    ),
+    prompts=zero_and_few(4, "Answer each question using information in the preceding passage."),
     paper={"f1_raw": "drop"},
     paper_n=9536,
     percent=True,

@@ -4,7 +4,8 @@ import re
 
 from assent.data.turns import RowError
 from assent.evaluate.tasks import measures
-from assent.evaluate.tasks.task import Fields, Item, PromptType, Task, Unused
+from assent.evaluate.tasks.shapes import referenced, zero_and_few
+from assent.evaluate.tasks.task import Fields, Item, Task, Unused
 
 SAME_PROMPT = "unused: the same prompt again"
 
@@ -28,7 +29,7 @@ def _wmt(row: Fields) -> Item:
         pair = Fields(both, row.line)
         query = f"French: {pair.text('fr', 'french', 'source', 'src').strip()}\nEnglish:"
         references = pair.texts("en", "english", "target", "ref", "reference")
-    return Item(id=row.identity("wmt"), query=query, answer=f" {references[0]}", references=references[:1])
+    return referenced(row, "wmt", query, references[:1])
 
 
 WMT = Task(
@@ -41,10 +42,7 @@ WMT = Task(
     measure=measures.nothing,
     corpus="bleu",
     headline="bleu",
-    prompts=tuple(
-        PromptType(name, "Translate the following sentences from French into English.", shots)
-        for name, shots in (("zero", 0), ("few", 15))
-    ),
+    prompts=zero_and_few(15, "Translate the following sentences from French into English."),
     limit=128,
     paper={"bleu": "wmt_fr_en"},
     paper_n=1500,
@@ -58,7 +56,7 @@ def _cnn_dm(row: Fields) -> Item:
     article = row.text("article", "document", "prompt").strip()
     article = re.sub(r"\A[^\n]*summary of the following news article\?\s*Article:\s*", "", article)  # a template's
     reference = row.text("highlights", "summary", "reference").strip()
-    return Item(id=row.identity("cnndm"), query=f"{article}\n\nTL;DR:", answer=f" {reference}", references=(reference,))
+    return referenced(row, "cnndm", f"{article}\n\nTL;DR:", (reference,))
 
 
 CNN_DM = Task(
@@ -84,7 +82,7 @@ def _tldr(row: Fields) -> Item:
         reference = row.text("summary", "label", "ref_text").strip()
     if not reference.strip():
         raise RowError("summary", "empty; give it a text, or leave the row out")
-    return Item(id=row.identity("tldr"), query=f"{post}\n\nTL;DR:", answer=f" {reference}", references=(reference,))
+    return referenced(row, "tldr", f"{post}\n\nTL;DR:", (reference,))
 
 
 TLDR = Task(
@@ -128,7 +126,7 @@ GSM8K = Task(
     read=_gsm8k,
     measure=measures.final,
     headline="accuracy",
-    prompts=(PromptType("zero"), PromptType("few", "", 8)),
+    prompts=zero_and_few(8),
     limit=160,
     departure="not among the paper's tasks; steps on one line, the last number counts",
 )
@@ -187,7 +185,7 @@ WSC = Task(
     read=_wsc,
     measure=measures.noun,
     headline="accuracy",
-    prompts=(PromptType("zero", EXAM), PromptType("few", EXAM, 15)),
+    prompts=zero_and_few(15, EXAM),
     limit=16,
     paper={"accuracy": "wsc"},
     paper_n=104,
