@@ -117,7 +117,7 @@ def test_a_judge_at_an_endpoint_stands_beside_people(
     assert found["preference"]["counts"]["rankings"] == len(people)  # people stay apart
     printed = capsys.readouterr().out
     assert "Judges and people on the same pairs" in printed
-    assert "By judges: Win rates" in printed
+    assert "By judges: win rates" in printed
 
 
 def test_a_dead_judge_leaves_the_other(url: str, tmp_path: Path) -> None:
