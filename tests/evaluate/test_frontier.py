@@ -104,6 +104,12 @@ def test_without_gold_or_validation_that_is_said(tmp_path: Path, blank: Path, ju
     found = results(tmp_path / "run")["reach"]
     assert (found["runs"][0]["prompts"], len(found["runs"][0]["points"])) == ("training", 8)
     assert "no validation prompts" in found["gaps"][0]
+    with pytest.raises(RunError, match="is not a run directory"):
+        Evaluate(run=tmp_path / "none", machine=MACHINE, quiet=True, frontier=(tmp_path / "nowhere",)).start()
+    with (plain / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 8, "k')  # killed in the middle of a line
+    Evaluate(run=tmp_path / "run", machine=MACHINE, quiet=True, **flags).start()
+    assert results(tmp_path / "run")["reach"]["runs"] == found["runs"]
     with pytest.raises(RunError, match="logged no KL"):
         Evaluate(run=tmp_path / "no", machine=MACHINE, quiet=True, frontier=(_sft(tmp_path / "sft"),)).start()
 
@@ -168,7 +174,10 @@ def test_responses_without_a_score_are_left_out(judges: dict[str, Path]) -> None
 def test_files_that_hold_no_samples_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "samples.jsonl"
     path.write_text(json.dumps({"kind": "samples"}) + "\n")
-    with pytest.raises(RunError, match=r"samples\.jsonl, line 1: schema"):
+    with pytest.raises(RunError, match=r"samples\.jsonl, sample 1: schema"):
+        frontier.samples(path)
+    path.write_text('{"kind": "sam')
+    with pytest.raises(RunError, match=r"samples\.jsonl, line 1: "):
         frontier.samples(path)
     with pytest.raises(RunError, match="does not exist"):
         frontier.samples(tmp_path / "nowhere")

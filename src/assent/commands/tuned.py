@@ -44,7 +44,8 @@ class Tuned(Part):
             best = frontier.best_of([row for _, row in frontier.samples(self.best_of)], scorers)
         gaps = [gap for one in (*runs, *([best] if best else [])) for gap in one.pop("gaps")]
         found = {"runs": runs, "best_of": best, "proxy": self.proxy, "gold": self.gold, "gaps": gaps}
-        read = [one / "metrics.jsonl" for one in self.frontier] + ([self.best_of] if self.best_of else [])
+        read = [one / name for one in self.frontier for name in ("metrics.jsonl", "samples.jsonl")]
+        read = [one for one in read if one.exists()] + ([self.best_of] if self.best_of else [])
         judges = [frontier.model_of(Path(one)) for one in (self.proxy, self.gold) if one]
         self.done(run, "reach", found, *read, *judges)
         grids.show(frontier_grids.grids(found))

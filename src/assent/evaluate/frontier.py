@@ -5,7 +5,6 @@ gold, d (a - b ln d) is fitted to checkpoints and d (a - b d) to best of n, with
 policy where PPO started; both peak at a KL that is then recommended as the budget.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,12 +15,13 @@ import numpy as np
 import torch
 
 from assent import records
+from assent.data import files
 from assent.engine.batches import TextBatch
 from assent.engine.generate import Key
 from assent.engine.machine import Machine
 from assent.engine.models import LanguageModel, ScalarModel
 from assent.evaluate.cache import key_of
-from assent.evaluate.made import results
+from assent.evaluate.part import Part
 from assent.evaluate.rows import Row, rounded
 from assent.records import Samples
 from assent.run import Run, RunError, atomically
@@ -73,20 +73,28 @@ def scores(model: ScalarModel, rows: Sequence[Samples]) -> list[list[float]]:
 
 def samples(path: Path) -> list[tuple[int, Samples]]:
     """The samples of a run directory or a file, with the step that each was written at (0 where a file says none)."""
-    place = path / "samples.jsonl" if path.is_dir() else path
-    if not place.exists():
-        raise RunError(f"--frontier: {place} does not exist; name a run that wrote samples, or a file of them")
+    if not path.exists():
+        raise RunError(f"--best-of: {path} does not exist; name a run that wrote samples, or a file of them")
+    if path.is_dir():
+        rows = Part.read(path).samples  # also of a run that was killed in the middle of a line
+    else:
+        rows = [_value(path, row) for row in files.rows(path)]
     found: list[tuple[int, Samples]] = []
-    for number, line in enumerate(place.read_text(encoding="utf-8").splitlines(), start=1):
-        row = json.loads(line)
+    for number, row in enumerate(rows, start=1):
         fields = {name: value for name, value in row.items() if name not in ("step", "policy")}
         try:
             record = records.from_json(fields)
         except ValueError as error:
-            raise RunError(f"{place}, line {number}: {error}; correct the line, or leave it out") from None
+            raise RunError(f"{path}, sample {number}: {error}; correct it, or leave it out") from None
         if isinstance(record, Samples):
             found.append((row.get("step", 0), record))
     return found
+
+
+def _value(path: Path, row: files.Row | files.Broken) -> Mapping[str, Any]:
+    if isinstance(row, files.Broken):
+        raise RunError(f"{path}, line {row.line}: {row.reason}")
+    return row.value
 
 
 # -- checkpoints ---------------------------------------------------------------------------------------------------
@@ -97,14 +105,14 @@ def path(directory: Path, scorers: Scorers, run: Run, machine: Machine) -> Row:
 
     With gold, the policy where PPO started answers the same prompts, so that the gain is counted from KL 0.
     """
-    info = json.loads((directory / "run.json").read_text(encoding="utf-8"))
-    logged = [json.loads(line) for line in (directory / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    part = Part.read(directory)
+    info, logged = part.info, part.metrics
     held_out = any("validation/kl" in row for row in logged)
     names = ("validation/kl", "validation/reward") if held_out else ("kl", "reward")
     points: list[Row] = [
-        {"step": row["step"], "kl": row[names[0]], "proxy": row[names[1]]} for row in logged if names[0] in row
+        {"step": row["step"], "kl": row[names[0]], "proxy": row[names[1]]} for row in logged if row.keys() >= {*names}
     ]
-    if held_out and "validation/kl" in (last := results(directory)) and points[-1]["step"] + 1 < _iterations(info):
+    if held_out and "validation/kl" in (last := part.results) and points[-1]["step"] + 1 < _iterations(info):
         points.append({"step": _iterations(info), "kl": last[names[0]], "proxy": last[names[1]]})
     found: Row = {"run": str(directory), "prompts": "validation" if held_out else "training", "points": points}
     gaps: list[str] = []

@@ -75,11 +75,17 @@ def page(parts: Sequence[Part], output: Path) -> str:
         link=partial(_link, output.parent),
         lineage=list(_lineage(parts)),
         time=drawn(lambda axes: draw_time(axes, parts)) if any(seconds(part) for part in parts) else None,
-        claims=[row for part in parts for row in part.results.get("claims", [])],
+        claims=_claims(parts),
         headlines=[chart for part in parts for chart in headlines(part)],
         compared=side_by_side(parts),
         rejections={part.name: _rejections(part) for part in parts if part.rejected},
     )
+
+
+def _claims(parts: Sequence[Part]) -> Rows:
+    """The claims of all runs; what two runs say alike stands once."""
+    rows = [row for part in parts for row in part.results.get("claims", [])]
+    return [row for number, row in enumerate(rows) if row not in rows[:number]]
 
 
 def _link(folder: Path, target: Path) -> str:
