@@ -149,9 +149,7 @@ def writing(browser: Any, one: House, directory: Path) -> None:
 def practised(browser: Any, one: House, directory: Path) -> None:
     """How a practice item was meant."""
     row = house.samples(91, house.BREAD, 3, random.Random(5), house.ANSWERS[:3])
-    told = (
-        "The first answers what was asked and could be followed tonight. The second says nothing, the third is wrong."
-    )
+    told = "Three steps to follow tonight are what was asked for. Many causes help nobody; baking powder is wrong."
     lines = [json.dumps({"id": "s91", "reason": told, "ranks": [1, 2, 3]})]
     work = importing.parse(
         [json.dumps(each).encode() for each in (row, house.samples(92, "?", 2, random.Random(6)))], ""
