@@ -160,3 +160,11 @@ def test_names_of_models(tmp_path: Path, blank: Path) -> None:
     (outcome,) = found.answer([ask])
     assert outcome is not None
     assert outcome.finish in ("eos", "stop", "length")
+
+
+def test_items_that_are_all_alike_leave_something_open(tmp_path: Path, data: Path, blank: Path) -> None:
+    """None of four is right: a bootstrap would be sure that none ever is; Jeffreys' interval is not."""
+    found = evaluate(tmp_path / "run", data, str(blank), tasks=("drop",), settings=Settings(shots=0))
+    row = next(row for row in found["evaluation"] if (row["metric"], row["prompt"]) == ("exact", "zero"))
+    assert (row["n"], row["value"], row["low"]) == (4, 0, 0)
+    assert 40 < row["high"] < 50

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from assent.statistics import bootstrap_interval, intervals
 from assent.statistics.paired import corpus_change, mean_change
 
 
@@ -65,3 +66,13 @@ def test_the_interval_covers_the_truth(groups: int) -> None:
         found = mean_change(np.zeros(4 * groups), gap, np.repeat(np.arange(groups), 4))
         covered += found.interval.low <= 0.1 <= found.interval.high
     assert 0.92 <= covered / 400 <= 0.98
+
+
+def test_how_many_draws_go_together_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the bootstrap that the rest of the statistics use: the same draws, whatever memory they are held in."""
+    generator = np.random.default_rng(5)
+    values, groups = generator.random(90), generator.integers(37, size=90)
+    whole = bootstrap_interval(values, groups)
+    monkeypatch.setattr(intervals, "AT_ONCE", 100)
+    pieces = bootstrap_interval(values, groups)
+    assert (pieces.low, pieces.high) == pytest.approx((whole.low, whole.high), abs=1e-12)

@@ -75,10 +75,7 @@ def samples(path: Path) -> list[tuple[int, Samples]]:
     """The samples of a run directory or a file, with the step that each was written at (0 where a file says none)."""
     if not path.exists():
         raise RunError(f"--best-of: {path} does not exist; name a run that wrote samples, or a file of them")
-    if path.is_dir():
-        rows = Part.read(path).samples  # also of a run that was killed in the middle of a line
-    else:
-        rows = [_value(path, row) for row in files.rows(path)]
+    rows = Part.read(path).samples if path.is_dir() else [_value(path, row) for row in files.rows(path)]
     found: list[tuple[int, Samples]] = []
     for number, row in enumerate(rows, start=1):
         fields = {name: value for name, value in row.items() if name not in ("step", "policy")}
