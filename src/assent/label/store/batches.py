@@ -1,15 +1,14 @@
 """Batches and their items: made in pieces, seen only when whole, frozen once."""
 
 import random
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from assent.label.store import audit
+from assent.label.store import audit, counts
 from assent.label.store.database import Database, now
 from assent.label.store.slots import OPEN, RefusedError
 from assent.label.store.tables import adjudication, author, batch, guideline, item, slot, view
@@ -175,9 +174,9 @@ def status(connection: Connection, name: str = "") -> list[dict[str, Any]]:
     """Where every batch (or one) stands, in counts that a lead reads."""
     chosen = [found(connection, name)] if name else connection.execute(select(batch).order_by(batch.c.id)).all()
     numbers = [row.id for row in chosen]
-    items, strata = _items(connection, numbers)
-    slots = _counts(connection, slot.c.batch, slot.c.state, numbers)
-    views = _counts(connection, view.c.batch, view.c.state, numbers)
+    items, strata = counts.of_items(connection, numbers)
+    slots = counts.by_kind(connection, slot.c.batch, slot.c.state, numbers)
+    views = counts.by_kind(connection, view.c.batch, view.c.state, numbers)
     leased = dict(
         connection.execute(
             select(slot.c.batch, func.count())
@@ -200,26 +199,6 @@ def status(connection: Connection, name: str = "") -> list[dict[str, Any]]:
         }
         for row in chosen
     ]
-
-
-def _items(connection: Connection, numbers: Sequence[int]) -> tuple[dict[int, dict[str, int]], ...]:
-    """The items of batches by state and by stratum, in one walk along their index."""
-    by_state: dict[int, dict[str, int]] = defaultdict(Counter)
-    by_stratum: dict[int, dict[str, int]] = defaultdict(Counter)
-    kinds = (item.c.batch, item.c.state, item.c.stratum)
-    statement = select(*kinds, func.count()).where(item.c.batch.in_(numbers)).group_by(*kinds)
-    for number, state, stratum, count in connection.execute(statement):
-        by_state[number][state] += count
-        by_stratum[number][stratum] += count
-    return by_state, by_stratum
-
-
-def _counts(connection: Connection, group: Any, kind: Any, numbers: Iterable[int]) -> dict[int, dict[str, int]]:
-    found_counts: dict[int, dict[str, int]] = {}
-    statement = select(group, kind, func.count()).where(group.in_(list(numbers))).group_by(group, kind)
-    for number, name, count in connection.execute(statement):
-        found_counts.setdefault(number, {})[name] = count
-    return found_counts
 
 
 def release(database: Database, number: int, actor: int) -> None:
