@@ -294,10 +294,3 @@ def add_shipped_guideline(database: Database) -> None:
     if written is None:
         shipped = files("assent.label").joinpath("guidelines", f"{FIRST}.md")
         add_guideline(database, FIRST, shipped.read_text(encoding="utf-8"), None)
-
-
-def answered(connection: Connection, number: int) -> int:
-    """How many answers of a batch count."""
-    return connection.execute(
-        select(func.count()).select_from(view).where(view.c.batch == number, view.c.state == "accepted")
-    ).scalar_one()
