@@ -373,7 +373,7 @@ def decoding(size: Size, amount: Amount, directory: Path, peaks: Peaks) -> Itera
     peer = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.bfloat16).to(Machine().torch_device).eval()
     ids, mask = padded(prompts, left=True)
     how = GenerationConfig(max_new_tokens=many, min_new_tokens=many, do_sample=True, top_k=0, pad_token_id=0)
-    time = seconds(lambda: peer.generate(ids, attention_mask=mask, generation_config=how), 1, 0)
+    time = seconds(lambda: peer.generate(ids, attention_mask=mask, generation_config=how), 1, 1)
     share = (prefill + floor(0, many)) / time
     yield row("decoding, whole", "tokens/s", amount.sequences * many, time, share, peak_gib(), "transformers, generate")
 

@@ -26,8 +26,10 @@ import json
 import os
 import platform
 import resource
+import shlex
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -296,7 +298,8 @@ def _circumstances() -> dict[str, Any]:
     for package in packages:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
-    return {"started": _now(), "git": _git_revision(), "versions": versions}
+    command = shlex.join(["assent", *sys.argv[1:]])
+    return {"started": _now(), "command": command, "git": _git_revision(), "versions": versions}
 
 
 def _git_revision() -> str:

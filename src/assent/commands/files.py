@@ -78,4 +78,5 @@ class Report:
 
     def start(self) -> None:
         """Run the verb."""
+        report.tell(self.runs)
         print(report.report(self.runs, self.output))

@@ -49,7 +49,7 @@ class _View(ctypes.Structure):
 
 
 @functools.cache
-def library() -> Any | None:
+def kernels() -> Any | None:
     """The compiled kernels, None where they cannot be had."""
     compiler = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++")
     if compiler is None or os.environ.get("ASSENT_KERNELS") == "0":
@@ -97,7 +97,7 @@ def takes(query: Tensor, key: Tensor, value: Tensor) -> bool:
         and value.dtype in (torch.float32, torch.bfloat16)
         and query.dtype in (torch.float32, torch.bfloat16)
         and query.shape[-1] == key.shape[-1] == value.shape[-1] <= WIDEST
-        and library() is not None
+        and kernels() is not None
     )
 
 
@@ -131,8 +131,8 @@ class _Attention(torch.autograd.Function):
         normalisers = torch.empty(query.shape[1], query.shape[0])
         ctx.shape = _shape(query, key, scale, window, len(trees.begins) - 1)
         ctx.trees = trees
-        kernels: Any = library()
-        kernels.attend(ctx.shape, *_views(query, key, value, out), *_pointers(normalisers, trees.spans, trees.begins))
+        compiled: Any = kernels()
+        compiled.attend(ctx.shape, *_views(query, key, value, out), *_pointers(normalisers, trees.spans, trees.begins))
         ctx.save_for_backward(query, key, value, out, normalisers)
         return out
 
@@ -142,8 +142,8 @@ class _Attention(torch.autograd.Function):
         query, key, value, out, normalisers = ctx.saved_tensors
         given = _dense(grads[0])
         wanted = [torch.empty_like(tensor) for tensor in (query, key, value)]
-        kernels: Any = library()
-        kernels.attend_backward(
+        compiled: Any = kernels()
+        compiled.attend_backward(
             ctx.shape,
             *_views(query, key, value, out),
             *_pointers(normalisers),
@@ -168,9 +168,9 @@ def decode(
     """
     query, key, value = (_dense(tensor) for tensor in (query, key, value))
     out = torch.empty_like(query, dtype=value.dtype)
-    kernels: Any = library()
+    compiled: Any = kernels()
     shape = _shape(query, key, scale, window, 0)
-    kernels.decode(shape, *_views(query, key, value, out, *stores), *_pointers(positions))
+    compiled.decode(shape, *_views(query, key, value, out, *stores), *_pointers(positions))
     return out
 
 
