@@ -64,6 +64,7 @@ class Run:
         self.save_every = save_every
         self.writes = writes
         self.quiet = quiet
+        self.watch: Callable[[bool], object] = lambda last: None  # called after every step, e.g. by a profiler
         self._phases: dict[str, float] = {}
         self._lock: Any = None
 
@@ -165,6 +166,7 @@ class Run:
                 if (step + 1) % self.save_every == 0 or step + 1 == total:
                     with self.phase("checkpoint"):
                         self._save(step + 1, state)
+                self.watch(step + 1 == total)
                 advance()
 
     def _restore(self, state: State) -> int:

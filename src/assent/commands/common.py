@@ -10,6 +10,7 @@ from assent.commands import Files
 from assent.data import pretraining, public
 from assent.engine import distributed, encode
 from assent.engine.machine import Machine, keep_memory
+from assent.engine.profile import Profile
 from assent.run import Run
 
 R = TypeVar("R", records.Prompt, records.Demonstration, records.Ranking, records.Document)
@@ -25,6 +26,8 @@ class Common:
     quiet: bool = False
     save_every: int = 50
     """Steps between checkpoints."""
+    profile: int = 0
+    """Steps to watch after the first: writes a trace into the run and prints the ten largest costs."""
 
     def start(self) -> None:
         """Run the verb, unless its run has come to its end."""
@@ -45,7 +48,10 @@ class Common:
         for name, path in parents.items():
             many = path if isinstance(path, tuple) else (path,)
             named |= {name if len(many) == 1 else f"{name}[{n}]": one for n, one in enumerate(many)}
-        return Run.open(self.run, step, config, named, save_every=self.save_every, quiet=self.quiet)
+        run = Run.open(self.run, step, config, named, save_every=self.save_every, quiet=self.quiet)
+        if self.profile and run.writes:
+            run.watch = Profile(self.run / "profile", self.profile)
+        return run
 
 
 class Inputs:
