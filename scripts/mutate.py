@@ -33,6 +33,7 @@ class Mutant(NamedTuple):
 
 O, R, P, G = "objectives.py", "train/rollout.py", "train/ppo.py", "engine/generate.py"
 L, T, M, E = "engine/learner.py", "engine/layout.py", "engine/models.py", "engine/logits.py"
+D, N, C = "engine/decoding.py", "engine/narrow.py", "engine/attention/processor.cpp"
 
 MUTANTS = (
     Mutant("ties make pairs", O, "ranks[:, None] < ranks[None, :]", "ranks[:, None] <= ranks[None, :]"),
@@ -73,9 +74,16 @@ MUTANTS = (
     Mutant("warm-up counts updates", P, "update // self.updates)", "update)"),
     Mutant("the end token is never noticed", G, "if token == self.end or len(draw.ids)", "if len(draw.ids)"),
     Mutant("a response one token too long", G, "len(draw.ids) == self.limit", "len(draw.ids) == self.limit + 1"),
-    Mutant("random numbers of the slot, not the sequence", G, "uniforms(self.key, self.sequence[window]", "uniforms(self.key, np.arange(len(slots))"),
-    Mutant("random numbers without a position", G, "self.place[window] + 1)", "self.place[window] * 0)"),
-    Mutant("temperature multiplies", G, "(logits / temperature).log_softmax(-1)\n        cum", "(logits * temperature).log_softmax(-1)\n        cum"),
+    Mutant("random numbers of the slot, not the sequence", G, "np.tile(self.sequence[slots], number)", "np.tile(np.arange(len(self.sequence[slots])), number)"),
+    Mutant("random numbers without a position", G, "(self.place[slots] + ahead).ravel()", "(0 * (self.place[slots] + ahead)).ravel()"),
+    Mutant("temperature multiplies", D, "else logits / temperature", "else logits * temperature"),
+    Mutant("a step counts from the wrong place", D, "return (places + 1).clamp(", "return (places + 2).clamp("),
+    Mutant("keys and values of siblings swapped", N, "self.rest = tuple(rest)", "self.rest = tuple(reversed(rest))"),
+    Mutant("kernels see the next token", C, "int64_t seen = offset + i + 1,", "int64_t seen = offset + i + 2,"),
+    Mutant("kernels forget the window", C, "oldest = std::clamp<int64_t>(first_seen, 0, context.length);", "oldest = 0;"),
+    Mutant("kernels forget the prompt's gradient", C, "s, 1, columns}, g, wide, context.value_grads.of(0), wide, true);", "s, 1, columns}, g, wide, context.value_grads.of(0), wide, false);"),
+    Mutant("a decoding kernel does not see its own token", C, "seen = position + 1;", "seen = std::max<int64_t>(1, position);"),
+    Mutant("the target's gradient has the wrong sign", E, "* factor[rows, 0] + given[rows, 0]", "* factor[rows, 0] - given[rows, 0]"),
     Mutant("each micro-batch its own mean", L, "terms.loss.sum().backward()", "terms.loss.mean().backward()"),
     Mutant("the pretraining gradient unweighted", L, "gradient.mul_(weight / count)", "gradient.mul_(1 / count)"),
     Mutant("the second part replaces the first", L, "self._merged[name] = self._merged[name] + gradient", "self._merged[name] = gradient"),
@@ -88,8 +96,9 @@ MUTANTS = (
     Mutant("a piece of the vocabulary left out", E, "range(0, len(weight), width)", "range(0, max(1, len(weight) - width), width)"),
 )  # fmt: skip
 
-TESTS = ("tests/laws/test_objectives.py", "tests/laws/test_rollout.py", "tests/laws/test_engine.py")
-FIRST = {O: 0, R: 1, P: 1}  # the tests that look at a file most closely come first; the others begin with the engine's
+TESTS = tuple(f"tests/laws/test_{name}.py" for name in ("objectives", "rollout", "engine", "attention"))
+# The tests that look at a file most closely come first; the others begin with the engine's.
+FIRST = {O: 0, R: 1, P: 1, D: 3, N: 3, C: 3}
 
 
 def start(mutant: Mutant, copy: Path) -> int:
@@ -114,7 +123,7 @@ def start(mutant: Mutant, copy: Path) -> int:
             os.dup2(log.fileno(), 2)
         os.chdir(copy)
         sys.path[:0] = [str(copy / "src"), str(copy)]
-        code = int(pytest.main(["-x", "-p", "no:xdist", "--assert=plain", *ordered]))
+        code = int(pytest.main(["-x", "-p", "no:xdist", "-m", "not slow", "--assert=plain", *ordered]))
     except BaseException:
         traceback.print_exc()
     finally:

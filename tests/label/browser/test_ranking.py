@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from assent.records import FLAGS
 from tests.label.browser.conftest import watched
 from tests.label.browser.fake import Fake, ranking
 from tests.label.browser.hands import answered, opened, press, ranks, rated
