@@ -79,7 +79,7 @@ MUTANTS = (
     Mutant("temperature multiplies", D, "else logits / temperature", "else logits * temperature"),
     Mutant("a step counts from the wrong place", D, "return (places + 1).clamp(", "return (places + 2).clamp("),
     Mutant("keys and values of siblings swapped", N, "self.rest = tuple(rest)", "self.rest = tuple(reversed(rest))"),
-    Mutant("kernels see the next token", C, "int64_t seen = offset + i + 1,", "int64_t seen = offset + i + 2,"),
+    Mutant("kernels see the next token", C, "std::fill(s + left + seen, s", "std::fill(s + left + std::min(seen + 1, reach), s"),
     Mutant("kernels forget the window", C, "oldest = std::clamp<int64_t>(first_seen, 0, context.length);", "oldest = 0;"),
     Mutant("kernels forget the prompt's gradient", C, "s, 1, columns}, g, wide, context.value_grads.of(0), wide, true);", "s, 1, columns}, g, wide, context.value_grads.of(0), wide, false);"),
     Mutant("a decoding kernel does not see its own token", C, "seen = position + 1;", "seen = std::max<int64_t>(1, position);"),
