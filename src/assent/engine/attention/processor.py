@@ -56,7 +56,7 @@ def kernels() -> Any | None:
         return None
     try:
         return ctypes.CDLL(str(_built(compiler)))
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, RuntimeError, subprocess.SubprocessError):  # no home folder is a RuntimeError
         return None
 
 
