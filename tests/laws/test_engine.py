@@ -270,6 +270,12 @@ def test_every_family_makes_a_reward_model_that_comes_back(family: str, blank: P
     assert made.score(batch).std() > 0.01
 
 
+def test_a_folder_that_is_no_model_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    for load in (LanguageModel.load, ScalarModel.load, partial(ScalarModel.fresh, seed=0)):
+        with pytest.raises(ValueError, match="is not a model directory"):
+            load(tmp_path, tiny.MACHINE)
+
+
 def test_an_uncalibrated_reward_model_does_not_load(blank: Path, tmp_path: Path) -> None:
     ScalarModel.fresh(blank, tiny.MACHINE, seed=0).save(tmp_path)
     with pytest.raises(ValueError, match="demonstrations"):

@@ -62,9 +62,11 @@ class Text:
 
     @classmethod
     def load(cls, directory: Path, template: Template = "") -> "Text":
-        """The tokenizer of a model directory."""
+        """The tokenizer of a model directory. Raises ValueError when it holds none."""
         from transformers import AutoTokenizer
 
+        if not any(directory.glob("*token*")) and not any(directory.glob("*vocab*")):
+            raise ValueError(f"{directory} is not a model directory: it has no tokenizer (tokenizer.json or the like)")
         return cls(AutoTokenizer.from_pretrained(directory), template)
 
     def save(self, directory: Path) -> None:
