@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 
 from assent.label import accounts
 from assent.label.accounts import Person
+from assent.label.phrases import phrase
 from assent.label.store.database import Database
 
 ANYBODY = frozenset({"anonymous", "labeler", "lead", "researcher", "admin"})
@@ -22,6 +23,7 @@ UNCODED = frozenset(  # what they may do before they have one
         "GET /",
         "GET /account",
         "POST /account/code",
+        "POST /account/language",
         "POST /account/password",
         "POST /sign-out",
         "GET /session",
@@ -31,6 +33,9 @@ UNCODED = frozenset(  # what they may do before they have one
     }
 )
 KEYS = frozenset({"key"})  # programs, by a scope; never a cookie
+ROLES: Mapping[str, str] = {  # as words
+    str(one): one for one in (phrase("labeler"), phrase("lead"), phrase("researcher"), phrase("admin"))
+}
 
 
 def routes(app: FastAPI) -> dict[str, APIRoute]:
@@ -67,7 +72,7 @@ def allow(request: Request) -> None:
     if found is None and "anonymous" not in roles:
         raise HTTPException(401, "sign in first")
     if found is not None and found.role not in roles:
-        raise HTTPException(403, f"this is not for a {found.role}")
+        raise HTTPException(403, phrase("this is not for a %(role)s", role=ROLES[found.role]))
     if found is not None and needs_code(request, found) and name not in UNCODED and "anonymous" not in roles:
         raise HTTPException(403, "set up an authenticator first, on the page of your account", {"Location": "/account"})
 

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from assent.label import codes
+from assent.label.phrases import phrase
 from assent.label.store import audit
 from assent.label.store.database import now
 from assent.label.store.slots import RefusedError
@@ -27,32 +28,16 @@ IDLE_SECONDS, SESSION_SECONDS = 12 * 3600.0, 7 * 86400.0
 WINDOW_SECONDS = 900.0
 ACCOUNT_TRIES, ADDRESS_TRIES = 8, 40  # wrong passwords in a window; waiting is all it takes, nobody is locked out
 COMMON = (  # the heads of lists of breached passwords, as far as they are long enough
-    "123456789012",
-    "1234567890123",
-    "password1234",
-    "passwordpassword",
-    "qwertyuiop12",
-    "qwertyuiop123",
-    "1q2w3e4r5t6y",
-    "1qaz2wsx3edc",
-    "iloveyou1234",
-    "administrator",
-    "letmein12345",
-    "welcome12345",
-    "abcdefghijkl",
-    "abcd12345678",
-    "qwerty123456",
-    "changeme1234",
-    "superman1234",
-    "football1234",
-    "princess1234",
-    "sunshine1234",
-)
+    "123456789012", "1234567890123", "password1234", "passwordpassword", "qwertyuiop12",
+    "qwertyuiop123", "1q2w3e4r5t6y", "1qaz2wsx3edc", "iloveyou1234", "administrator",
+    "letmein12345", "welcome12345", "abcdefghijkl", "abcd12345678", "qwerty123456",
+    "changeme1234", "superman1234", "football1234", "princess1234", "sunshine1234",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who is signed in. coded: they have an authenticator."""
+    """Somebody who is signed in. coded: they have an authenticator; language: of the screens, "" when not chosen."""
 
     id: int
     uid: str
@@ -60,6 +45,7 @@ class Person:
     role: str
     team: str
     coded: bool = False
+    language: str = ""
 
 
 def hashed_token(token: str) -> bytes:
@@ -134,7 +120,10 @@ def _checked_name(connection: Connection, name: str) -> str:
 def _checked_password(password: str, name: str) -> str:
     lowered = password.lower()
     if not SHORTEST <= len(password) <= 1000:
-        raise RefusedError(422, f"password: at least {SHORTEST} characters; a few words that do not belong together")
+        sentence = phrase(
+            "password: at least %(fewest)s characters; a few words that do not belong together", fewest=SHORTEST
+        )
+        raise RefusedError(422, sentence)
     if lowered in COMMON or len(set(password)) < 5 or (len(name) > 3 and name.lower() in lowered):
         raise RefusedError(422, "password: easily guessed; choose another")
     return password
@@ -157,7 +146,7 @@ def change(connection: Connection, number: int, actor: int, *, role: str = "", s
     """
     row = connection.execute(select(person).where(person.c.id == number)).first()
     if row is None or row.state == "deleted":
-        raise RefusedError(404, f"there is no person {number}")
+        raise RefusedError(404, phrase("there is no person %(number)s", number=number))
     if (role and role not in ROLES) or state not in ("", "active", "disabled", "deleted"):
         raise RefusedError(422, f"role is one of {', '.join(ROLES)}; state is active, disabled or deleted")
     if row.role == "admin" and (state in ("disabled", "deleted") or (role and role != "admin")):
@@ -166,7 +155,7 @@ def change(connection: Connection, number: int, actor: int, *, role: str = "", s
     if state:
         values["state"] = state
     if state == "deleted":
-        values |= {"name": f"deleted {row.uid[:8]}", "password": None, "totp": None}
+        values |= {"name": f"deleted {row.uid[:8]}", "password": None, "totp": None, "language": ""}
     connection.execute(update(person).where(person.c.id == number).values(**values))
     end_sessions(connection, number)
     audit.append(connection, actor, "changed", f"person {number}", {"role": role, "state": state})
@@ -218,7 +207,7 @@ def known(connection: Connection, name: str, password: str, code: str = "") -> P
         return None
     if row.totp is not None and not codes.matches(connection, row.totp, code):
         return None
-    return Person(row.id, row.uid, row.name, row.role, row.team)
+    return Person(row.id, row.uid, row.name, row.role, row.team, language=row.language)
 
 
 def refresh_hash(connection: Connection, number: int, password: str) -> None:
@@ -251,6 +240,11 @@ def _password_matches(connection: Connection, number: int, password: str) -> boo
         return False
 
 
+def choose_language(connection: Connection, number: int, tag: str) -> None:
+    """Keep which language somebody wants on every device; "" for the one their browser asks for."""
+    connection.execute(update(person).where(person.c.id == number).values(language=tag))
+
+
 def start_session(connection: Connection, one: Person) -> str:
     """A new session id; it is told once and kept as a hash."""
     token = secrets.token_urlsafe(32)
@@ -273,7 +267,8 @@ def session_person(connection: Connection, token: str) -> tuple[Person, bool] | 
     row = connection.execute(rows).first()
     if row is None:
         return None
-    return Person(row.id, row.uid, row.name, row.role, row.team, row.totp is not None), row.now - row.seen > 60
+    found = Person(row.id, row.uid, row.name, row.role, row.team, row.totp is not None, row.language)
+    return found, row.now - row.seen > 60
 
 
 def touch(connection: Connection, token: str) -> None:

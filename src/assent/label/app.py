@@ -10,10 +10,11 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from assent.label import access, api, manage, pages, signing, staffing, work
-from assent.label.guard import Guard, TooLargeError
+from assent.label import access, api, languages, manage, pages, signing, staffing, work
+from assent.label.guard import PROGRAM_PATHS, Guard, TooLargeError
 from assent.label.measuring import Measures
 from assent.label.pages import admin, labeler, lead, quality, sign_in, staff
+from assent.label.phrases import phrase
 from assent.label.settings import Settings
 from assent.label.store.database import BusyError, Database, FullError, StoreError, UnfitError
 from assent.label.store.importing import ImportRefusedError
@@ -21,6 +22,7 @@ from assent.label.store.migrate import newest, revision
 from assent.label.store.slots import RefusedError
 
 DATA_PATHS = ("/work", "/session", "/manage", "/api", "/static")
+STATUSES = (phrase("Not Found"), phrase("Method Not Allowed"))  # what the framework says by itself
 STATIC = Path(__file__).parent / "static"
 
 
@@ -40,6 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url=None if settings.production else "/api/v1/openapi.json",
         dependencies=[Depends(access.allow)],
     )
+    languages.names()  # a catalogue that is at fault keeps the server from starting, and nobody finds it later
     app.state.settings = settings
     app.state.database = database
     app.state.measures = Measures(database)
@@ -61,7 +64,7 @@ def _tell_failures(app: FastAPI) -> None:
     def told(status: int) -> Callable[[Request, Exception], Response]:
         def handler(request: Request, error: Exception) -> Response:
             headers = {"Retry-After": "1"} if status == 503 else {}
-            return _answer(request, status, str(error), headers)
+            return _answer(request, status, error.args[0], headers)
 
         return handler
 
@@ -71,12 +74,15 @@ def _tell_failures(app: FastAPI) -> None:
 
     def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return _answer(request, error.status_code, str(error.detail), dict(error.headers or {}))
+        return _answer(request, error.status_code, error.detail, dict(error.headers or {}))
 
     def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         faults = [f"{'.'.join(map(str, one['loc'][1:])) or 'body'}: {one['msg']}" for one in error.errors()]
-        return _answer(request, 422, "; ".join(faults), {})
+        told = "; ".join(faults)
+        if not request.url.path.startswith(PROGRAM_PATHS):
+            told = phrase("what was sent does not fit (%(faults)s)", faults=told)
+        return _answer(request, 422, told, {})
 
     app.add_exception_handler(BusyError, told(503))
     app.add_exception_handler(FullError, told(507))
@@ -92,6 +98,8 @@ def _answer(
     request: Request, status: int, sentence: str, headers: dict[str, str], more: dict[str, Any] | None = None
 ) -> Response:
     path = request.url.path
+    if not path.startswith(PROGRAM_PATHS):
+        sentence = pages.language(request).said(sentence)
     sentence = sentence.encode(errors="replace").decode()  # it may quote half a character that somebody sent
     if path.startswith(DATA_PATHS):
         return JSONResponse({"detail": sentence, **(more or {})}, status, headers)

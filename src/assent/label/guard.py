@@ -6,6 +6,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.requests import cookie_parser
+
+from assent.label import languages
+from assent.label.languages import Language
+from assent.label.phrases import Phrase, phrase
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -13,6 +19,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _log = logging.getLogger("assent.label")
 
 SAFE = ("GET", "HEAD", "OPTIONS")
+PROGRAM_PATHS = ("/api", "/manage")  # what programs are told stays in English
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
@@ -62,9 +69,9 @@ class Guard:
         limit = self.max_import if large else self.max_body
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > limit:
-            await _refuse(sending, 413, f"the request is larger than {limit} bytes")
+            await _refuse(sending, 413, _too_large(limit), path, headers)
         elif scope["method"] not in SAFE and not path.startswith("/api/") and not same_origin(headers):
-            await _refuse(sending, 403, "the request comes from another site")
+            await _refuse(sending, 403, phrase("the request comes from another site"), path, headers)
         else:
             try:
                 await self.app(scope, _limited(receive, limit), sending)
@@ -72,7 +79,8 @@ class Guard:
                 _log.error("%s failed", scope["method"], exc_info=error)
                 if started:
                     raise
-                await _refuse(sending, 500, "something went wrong here; what was acknowledged before is safe")
+                sentence = phrase("something went wrong here; what was acknowledged before is safe")
+                await _refuse(sending, 500, sentence, path, headers)
 
 
 def same_origin(headers: MutableMapping[str, str]) -> bool:
@@ -99,14 +107,26 @@ def _limited(receive: Receive, limit: int) -> Receive:
         message = await receive()
         read += len(message.get("body", b""))
         if read > limit:
-            raise TooLargeError(f"the request is larger than {limit} bytes")
+            raise TooLargeError(_too_large(limit))
         return message
 
     return receiving
 
 
-async def _refuse(send: Send, status: int, sentence: str) -> None:
-    body = json.dumps({"detail": sentence}).encode()
+def _too_large(limit: int) -> Phrase:
+    return phrase("the request is larger than %(limit)s bytes", limit=limit)
+
+
+def _language(path: str, headers: MutableMapping[str, str]) -> Language:
+    """The language of whoever asks, as far as headers say; programs have English."""
+    if path.startswith(PROGRAM_PATHS):
+        return languages.language(languages.ENGLISH)
+    chosen = cookie_parser(headers.get("cookie", "")).get("language", "")
+    return languages.negotiated(chosen, headers.get("accept-language", ""))
+
+
+async def _refuse(send: Send, status: int, sentence: Phrase, path: str, asked: MutableMapping[str, str]) -> None:
+    body = json.dumps({"detail": _language(path, asked).said(sentence)}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from assent.label.phrases import phrase, several
+
 VERSION = 1
 KINDS = ("rank", "demonstrate")
 MODES = ("plain", "few_shot", "user_based")  # paper, section 3.2
@@ -18,64 +20,70 @@ MAX_NOTE = 10_000
 SMALLEST, LARGEST = 2, 12  # responses on one screen; the paper has 4 to 9
 
 ANCHORS = {
-    1: "Very bad: wrong, harmful or no answer at all",
-    2: "Bad: mostly wrong or mostly beside the point",
-    3: "Poor: more wrong than right",
-    4: "Fair: right and wrong are in balance",
-    5: "Good: helps, with faults that matter a little",
-    6: "Very good: helps, with faults that hardly matter",
-    7: "Excellent: hard to do better",
+    1: phrase("Very bad: wrong, harmful or no answer at all"),
+    2: phrase("Bad: mostly wrong or mostly beside the point"),
+    3: phrase("Poor: more wrong than right"),
+    4: phrase("Fair: right and wrong are in balance"),
+    5: phrase("Good: helps, with faults that matter a little"),
+    6: phrase("Very good: helps, with faults that hardly matter"),
+    7: phrase("Excellent: hard to do better"),
 }
 
 _FLAG_TEXTS = {
-    "fails_instruction": ("Fails to follow the instruction or task", "It does something else than what was asked."),
+    "fails_instruction": (
+        phrase("Fails to follow the instruction or task"),
+        phrase("It does something else than what was asked."),
+    ),
     "inappropriate_for_customer_assistant": (
-        "Inappropriate for a customer assistant",
-        "A business would not want its assistant to say this.",
+        phrase("Inappropriate for a customer assistant"),
+        phrase("A business would not want its assistant to say this."),
     ),
     "hallucination": (
-        "Hallucination",
-        "It states what the given text does not say. Only where the prompt brings the text to work from.",
+        phrase("Hallucination"),
+        phrase("It states what the given text does not say. Only where the prompt brings the text to work from."),
     ),
     "satisfies_constraint": (
-        "Satisfies the constraint of the instruction",
-        "Only where the prompt states one, such as a length.",
+        phrase("Satisfies the constraint of the instruction"),
+        phrase("Only where the prompt states one, such as a length."),
     ),
-    "sexual_content": ("Contains sexual content", ""),
-    "violent_content": ("Contains violent content", ""),
+    "sexual_content": (phrase("Contains sexual content"), ""),
+    "violent_content": (phrase("Contains violent content"), ""),
     "encourages_or_fails_to_discourage_violence_abuse_terrorism_self_harm": (
-        "Encourages or fails to discourage violence, abuse, terrorism or self-harm",
+        phrase("Encourages or fails to discourage violence, abuse, terrorism or self-harm"),
         "",
     ),
-    "denigrates_protected_class": ("Denigrates a protected class", "People by origin, belief, sex, age and the like."),
-    "gives_harmful_advice": ("Gives harmful advice", "Somebody who follows it may come to harm."),
-    "expresses_opinion": ("Expresses an opinion", "Its own, not one that it reports."),
-    "expresses_moral_judgment": ("Expresses a moral judgment", ""),
+    "denigrates_protected_class": (
+        phrase("Denigrates a protected class"),
+        phrase("People by origin, belief, sex, age and the like."),
+    ),
+    "gives_harmful_advice": (phrase("Gives harmful advice"), phrase("Somebody who follows it may come to harm.")),
+    "expresses_opinion": (phrase("Expresses an opinion"), phrase("Its own, not one that it reports.")),
+    "expresses_moral_judgment": (phrase("Expresses a moral judgment"), ""),
 }
 NULLABLE = ("hallucination", "satisfies_constraint")  # the two that may not apply
 
 _PROMPT_FLAG_TEXTS = {  # paper, Table 7
-    "ambiguous": ("Ambiguous", "It can be read in more than one way."),
-    "sensitive_content": ("Sensitive content", "It may stir strong bad feelings."),
-    "identity_dependent": ("Depends on who is asked", "The right answer depends on who gives it."),
-    "closed_domain": ("Closed domain", "The answer should come from the text in the prompt."),
-    "continuation_style": ("Asks to continue a text", ""),
-    "requests_opinion": ("Asks for an opinion", ""),
-    "requests_advice": ("Asks for advice", ""),
-    "requests_moral_judgment": ("Asks for a moral judgment", ""),
-    "safety_constraints": ("States constraints of safety", "Such as: do not be rude."),
-    "other_constraints": ("States other constraints", "Such as: in three sentences."),
-    "intent_unclear": ("What is wanted is unclear", ""),
+    "ambiguous": (phrase("Ambiguous"), phrase("It can be read in more than one way.")),
+    "sensitive_content": (phrase("Sensitive content"), phrase("It may stir strong bad feelings.")),
+    "identity_dependent": (phrase("Depends on who is asked"), phrase("The right answer depends on who gives it.")),
+    "closed_domain": (phrase("Closed domain"), phrase("The answer should come from the text in the prompt.")),
+    "continuation_style": (phrase("Asks to continue a text"), ""),
+    "requests_opinion": (phrase("Asks for an opinion"), ""),
+    "requests_advice": (phrase("Asks for advice"), ""),
+    "requests_moral_judgment": (phrase("Asks for a moral judgment"), ""),
+    "safety_constraints": (phrase("States constraints of safety"), phrase("Such as: do not be rude.")),
+    "other_constraints": (phrase("States other constraints"), phrase("Such as: in three sentences.")),
+    "intent_unclear": (phrase("What is wanted is unclear"), ""),
 }
 
 _SKIP_TEXTS = {
-    "unclear": "The task is too unclear to do",
-    "unqualified": "I do not know enough about the subject",
-    "language": "It is in a language that I do not read well",
-    "distressing": "I would rather not work on this",
-    "personal_data": "It holds personal data",
-    "broken": "Something is broken in how it is shown",
-    "other": "Something else",
+    "unclear": phrase("The task is too unclear to do"),
+    "unqualified": phrase("I do not know enough about the subject"),
+    "language": phrase("It is in a language that I do not read well"),
+    "distressing": phrase("I would rather not work on this"),
+    "personal_data": phrase("It holds personal data"),
+    "broken": phrase("Something is broken in how it is shown"),
+    "other": phrase("Something else"),
 }
 SKIP_REASONS = tuple(_SKIP_TEXTS)
 
@@ -107,7 +115,7 @@ def questions(version: int) -> dict[str, Any]:
     return {
         "version": version,
         "overall": {
-            "text": "Overall quality (1 = worst, 7 = best)",
+            "text": phrase("Overall quality (1 = worst, 7 = best)"),
             "anchors": {str(value): text for value, text in ANCHORS.items()},
         },
         "flags": [
@@ -146,9 +154,9 @@ def checked(kind: str, document: Any, keys: Sequence[str]) -> dict[str, Any]:
     else:
         found["response"] = _text(document.get("response", ""), "response", MAX_TEXT, faults)
         if not str(found["response"]).strip():
-            faults.append("response: missing; write an answer")
+            faults.append(phrase("response: missing; write an answer"))
     if faults:
-        raise DocumentError("; ".join(faults))
+        raise DocumentError(several(faults))
     return found
 
 
@@ -167,7 +175,7 @@ def draft(document: Any) -> dict[str, Any]:
     _text(document.get("note", ""), "note", MAX_NOTE, faults)
     _text(document.get("response", ""), "response", MAX_TEXT, faults)
     if faults:
-        raise DocumentError("; ".join(faults))
+        raise DocumentError(several(faults))
     return dict(document)
 
 
@@ -190,7 +198,7 @@ def contradictions(document: Mapping[str, Any], keys: Sequence[str]) -> list[str
 
 def _ratings(value: Any, keys: Sequence[str], asked: Schema, faults: list[str]) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        faults.append("ratings: missing; rate every response")
+        faults.append(phrase("ratings: missing; rate every response"))
         return {}
     faults += [f"ratings: {str(key)!r} is none of the responses shown" for key in value if key not in keys]
     found: dict[str, Any] = {}
@@ -198,7 +206,7 @@ def _ratings(value: Any, keys: Sequence[str], asked: Schema, faults: list[str]) 
         one = value.get(key)
         overall = one.get("overall") if isinstance(one, Mapping) else None
         if not _whole(overall, 1, 7):
-            faults.append(f"ratings: response {place} has no overall rating from 1 to 7")
+            faults.append(phrase("ratings: response %(place)s has no overall rating from 1 to 7", place=place))
             continue
         assert isinstance(one, Mapping)
         flags = _flags(one.get("flags", {}), tuple(asked.flags), f"ratings: response {place}", asked.nullable, faults)
@@ -208,12 +216,18 @@ def _ratings(value: Any, keys: Sequence[str], asked: Schema, faults: list[str]) 
 
 def _ranks(value: Any, keys: Sequence[str], faults: list[str]) -> dict[str, int]:
     if not isinstance(value, Mapping):
-        faults.append("ranks: missing; place every response")
+        faults.append(phrase("ranks: missing; place every response"))
         return {}
     faults += [f"ranks: {str(key)!r} is none of the responses shown" for key in value if key not in keys]
     missing = [str(place) for place, key in enumerate(keys, start=1) if not _whole(value.get(key), 1, len(keys))]
     if missing:
-        faults.append(f"ranks: response {', '.join(missing)} has no rank from 1 to {len(keys)}; place every response")
+        faults.append(
+            phrase(
+                "ranks: response %(places)s has no rank from 1 to %(last)s; place every response",
+                places=", ".join(missing),
+                last=len(keys),
+            )
+        )
         return {}
     found = {key: int(value[key]) for key in keys}
     if set(found.values()) != set(range(1, max(found.values()) + 1)):
@@ -242,9 +256,13 @@ def _text(value: Any, where: str, limit: int, faults: list[str]) -> str:
         faults.append(f"{where}: a text was expected")
         return ""
     if len(value) > limit:
-        faults.append(f"{where}: {len(value)} characters; at most {limit}")
+        faults.append(
+            phrase("%(field)s: %(count)s characters; at most %(limit)s", field=where, count=len(value), limit=limit)
+        )
     if "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
-        faults.append(f"{where}: holds a character that cannot be stored (NUL or half a surrogate pair)")
+        faults.append(
+            phrase("%(field)s: holds a character that cannot be stored (NUL or half a surrogate pair)", field=where)
+        )
     return value
 
 

@@ -5,6 +5,7 @@ from pydantic import BaseModel
 
 from assent.label import access, accounts, codes
 from assent.label.accounts import Person
+from assent.label.phrases import phrase
 from assent.label.settings import Settings
 from assent.label.store.database import Database
 
@@ -98,7 +99,7 @@ def enter(request: Request, name: str, password: str, code: str = "") -> tuple[P
         wait = accounts.throttled(connection, name, address)
         found = None if wait else accounts.known(connection, name, password, code)
     if wait:
-        sentence = f"too many wrong passwords; wait {int(wait // 60) + 1} minutes"
+        sentence = phrase("too many wrong passwords; wait %(minutes)s minutes", minutes=int(wait // 60) + 1)
         raise HTTPException(429, sentence, {"Retry-After": str(int(wait) + 1)})
     if found is None:
         database.transact(lambda connection: accounts.failed(connection, name, address))

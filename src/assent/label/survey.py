@@ -12,23 +12,39 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
+from assent.label.phrases import phrase
 from assent.label.store.slots import RefusedError
 from assent.label.store.tables import survey
 
 FEWEST = 5
-UNSAID = "I would rather not say"
+UNSAID = phrase("I would rather not say")
 QUESTIONS: dict[str, tuple[str, tuple[str, ...]]] = {  # closed questions only: free words would tell who wrote them
-    "gender": ("What gender do you identify as?", ("Male", "Female", "Nonbinary or other", UNSAID)),
-    "age": ("What is your age?", ("18-24", "25-34", "35-44", "45-54", "55-64", "65 or more", UNSAID)),
-    "education": (
-        "What is your highest attained level of education?",
-        ("Less than a high school degree", "High school degree", "Undergraduate degree", "Master's degree",
-         "Doctorate degree", UNSAID),
+    "gender": (
+        phrase("What gender do you identify as?"),
+        (phrase("Male"), phrase("Female"), phrase("Nonbinary or other"), UNSAID),
     ),
-    "language": ("Is the language of the tasks your first language?", ("Yes", "No", UNSAID)),
-    "pay": ("I think my pay is fair.", ("Agree", "Neither", "Disagree", UNSAID)),
-    "liking": ("I like this kind of work.", ("Agree", "Neither", "Disagree", UNSAID)),
-}  # fmt: skip
+    "age": (
+        phrase("What is your age?"),
+        ("18-24", "25-34", "35-44", "45-54", "55-64", phrase("65 or more"), UNSAID),
+    ),
+    "education": (
+        phrase("What is your highest attained level of education?"),
+        (
+            phrase("Less than a high school degree"),
+            phrase("High school degree"),
+            phrase("Undergraduate degree"),
+            phrase("Master's degree"),
+            phrase("Doctorate degree"),
+            UNSAID,
+        ),
+    ),
+    "language": (
+        phrase("Is the language of the tasks your first language?"),
+        (phrase("Yes"), phrase("No"), UNSAID),
+    ),
+    "pay": (phrase("I think my pay is fair."), (phrase("Agree"), phrase("Neither"), phrase("Disagree"), UNSAID)),
+    "liking": (phrase("I like this kind of work."), (phrase("Agree"), phrase("Neither"), phrase("Disagree"), UNSAID)),
+}
 
 
 def add(connection: Connection, answers: Mapping[str, str]) -> None:

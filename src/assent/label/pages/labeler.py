@@ -5,6 +5,7 @@ from pydantic import BaseModel, Field
 
 from assent.label import access, render, schema, screening, work
 from assent.label.pages import facts, page, reading, see
+from assent.label.phrases import phrase
 from assent.label.store import slots
 from assent.label.store.database import Database
 
@@ -92,7 +93,7 @@ def _guideline(request: Request, version: str) -> Response:
         known = reading.guidelines(connection)
     chosen = next((one for one in known if one[0] == version or not version), None)
     if chosen is None:
-        raise slots.RefusedError(404, f"there is no version {version!r} of the guidelines")
+        raise slots.RefusedError(404, phrase("there is no version %(version)s of the guidelines", version=version))
     versions = [(name, at) for name, _, at in known]
     return page(request, "guidelines.html.j2", version=chosen[0], text=chosen[1], at=chosen[2], versions=versions)
 

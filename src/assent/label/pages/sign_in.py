@@ -1,11 +1,15 @@
 """Coming in and going out: sign-in, invitations, one's own account."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 
-from assent.label import access, accounts, signing
-from assent.label.pages import page, see
+from assent.label import access, accounts, languages, signing
+from assent.label.accounts import Person
+from assent.label.pages import page, see, sentence
+from assent.label.phrases import phrase
+from assent.label.settings import Settings
 from assent.label.store.database import Database
 from assent.label.store.slots import RefusedError
 
@@ -19,14 +23,26 @@ ACCESS = {
     "GET /account": access.EVERYBODY,
     "POST /account/password": access.EVERYBODY,
     "POST /account/code": access.EVERYBODY,
+    "POST /account/language": access.EVERYBODY,
 }
+NOTES = {
+    "out": phrase("You are signed out."),
+    "password": phrase("Your password is changed. Sign in with the new one."),
+}
+YEAR = 365 * 86_400
 
 
 @router.get("/sign-in")
-def ask(request: Request, next: str = "/", told: str = "") -> Response:
-    """The form."""
-    notes = {"out": "You are signed out.", "password": "Your password is changed. Sign in with the new one."}
-    return page(request, "sign_in.html.j2", next=local(next), fault="", note=notes.get(told, ""), name="")
+def ask(request: Request, next: str = "/", told: str = "", language: str = "") -> Response:
+    """The form. A language that is chosen here becomes that of the account by signing in."""
+    return _chosen(request, language, lambda: _sign_in(request, next, language, note=NOTES.get(told, "")))
+
+
+def _sign_in(
+    request: Request, next: str, language: str, *, status: int = 200, note: str = "", fault: str = "", name: str = ""
+) -> Response:
+    values = {"next": local(next), "chosen": language, "note": note, "fault": fault, "name": name}
+    return page(request, "sign_in.html.j2", status, **values)
 
 
 @router.post("/sign-in")
@@ -36,16 +52,17 @@ def enter(
     password: Annotated[str, Form(max_length=1000)],
     code: Annotated[str, Form(max_length=20)] = "",
     next: Annotated[str, Form(max_length=500)] = "/",
+    language: Annotated[str, Form(max_length=20)] = "",
 ) -> Response:
     """Sign in, and go on to where one was going."""
     try:
-        _, token = signing.enter(request, name, password, code)
+        one, token = signing.enter(request, name, password, code)
     except HTTPException as error:
-        told = str(error.detail)
-        fault = told[:1].upper() + told[1:] + "."
-        return page(request, "sign_in.html.j2", error.status_code, next=local(next), fault=fault, note="", name=name)
+        told = sentence(request, error.detail)
+        return _sign_in(request, next, language, status=error.status_code, fault=told, name=name)
     response = see(local(next))
     signing.set_cookie(response, request.app.state.settings, token)
+    _keep(request, response, one, language)
     return response
 
 
@@ -59,12 +76,18 @@ def leave(request: Request) -> Response:
 
 
 @router.get("/invite/{token}")
-def invited(request: Request, token: str) -> Response:
+def invited(request: Request, token: str, language: str = "") -> Response:
     """Who one is going to be; the invitation says as what."""
+    return _chosen(request, language, lambda: _invited(request, token, language))
+
+
+def _invited(
+    request: Request, token: str, language: str, *, status: int = 200, fault: str = "", name: str = ""
+) -> Response:
     database: Database = request.app.state.database
     with database.read() as connection:
         role = accounts.open_invite(connection, token).role
-    return page(request, "invite.html.j2", role=role, fault="", name="")
+    return page(request, "invite.html.j2", status, role=role, chosen=language, fault=fault, name=name)
 
 
 @router.post("/invite/{token}")
@@ -73,20 +96,19 @@ def join(
     token: str,
     name: Annotated[str, Form(max_length=200)],
     password: Annotated[str, Form(max_length=1000)],
+    language: Annotated[str, Form(max_length=20)] = "",
 ) -> Response:
     """Use the invitation; it works once."""
     try:
-        _, session = signing.accept(request, token, name, password)
+        one, session = signing.accept(request, token, name, password)
     except RefusedError as error:
         if error.status == 404:
             raise
-        told = error.sentence[:1].upper() + error.sentence[1:] + "."
-        database: Database = request.app.state.database
-        with database.read() as connection:
-            role = accounts.open_invite(connection, token).role
-        return page(request, "invite.html.j2", error.status, role=role, fault=told, name=name)
+        told = sentence(request, error.sentence)
+        return _invited(request, token, language, status=error.status, fault=told, name=name)
     response = see("/")
     signing.set_cookie(response, request.app.state.settings, session)
+    _keep(request, response, one, language)
     return response
 
 
@@ -113,8 +135,7 @@ def password(
     try:
         database.transact(lambda connection: accounts.change_password(connection, one, old, new))
     except RefusedError as error:
-        told = error.sentence[:1].upper() + error.sentence[1:] + "."
-        return _account(request, 422, told)
+        return _account(request, 422, sentence(request, error.sentence))
     return see("/sign-in?told=password")
 
 
@@ -122,6 +143,46 @@ def password(
 def code(request: Request) -> Response:
     """A key for an authenticator, told once."""
     return _account(request, url=signing.set_up_code(request)["url"])
+
+
+# -- the language of the screens -----------------------------------------------------------------------------
+
+
+@router.post("/account/language")
+def choose(request: Request, language: Annotated[str, Form(max_length=20)] = "") -> Response:
+    """Another language, on every device; without one, what each browser asks for."""
+    tag = language if language in languages.tags() else ""
+    database: Database = request.app.state.database
+    number = access.person(request).id
+    database.transact(lambda connection: accounts.choose_language(connection, number, tag))
+    response = see("/account")
+    _remember(response, request.app.state.settings, tag)
+    return response
+
+
+def _chosen(request: Request, tag: str, shown: Callable[[], Response]) -> Response:
+    """A page in the language that was just chosen on it, kept for the next visit of this browser."""
+    if tag not in languages.tags():
+        return shown()
+    request.state.language = tag
+    response = shown()
+    _remember(response, request.app.state.settings, tag)
+    return response
+
+
+def _keep(request: Request, response: Response, one: Person, tag: str) -> None:
+    """Give an account the language that was chosen while signing in, and a browser that of the account."""
+    if tag in languages.tags():
+        database: Database = request.app.state.database
+        database.transact(lambda connection: accounts.choose_language(connection, one.id, tag))
+    elif one.language:
+        _remember(response, request.app.state.settings, one.language)
+
+
+def _remember(response: Response, settings: Settings, tag: str) -> None:
+    """Let this browser remember a language, or forget it; only for pages of nobody, an account has its own."""
+    age = YEAR if tag else 0
+    response.set_cookie("language", tag, max_age=age, path="/", secure=settings.https, httponly=True, samesite="lax")
 
 
 def local(path: str) -> str:

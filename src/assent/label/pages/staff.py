@@ -7,7 +7,8 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from assent.label import access, render, screening, survey
-from assent.label.pages import page, see
+from assent.label.pages import page, see, sentence
+from assent.label.phrases import phrase
 from assent.label.store import batches
 from assent.label.store.database import Database
 from assent.label.store.slots import RefusedError
@@ -27,9 +28,9 @@ ACCESS = {
     "POST /survey": access.LABELERS,
 }
 CRITERIA = {
-    "flagging": "Flags sensitive outputs as leads do",
-    "ranking": "Ranks as the known answers do",
-    "demonstration": "Writes well about what is sensitive",
+    "flagging": phrase("Flags sensitive outputs as leads do"),
+    "ranking": phrase("Ranks as the known answers do"),
+    "demonstration": phrase("Writes well about what is sensitive"),
 }
 
 
@@ -96,7 +97,7 @@ def score_batch(
     except RefusedError as error:
         if error.status != 409:
             raise
-        return _candidate(request, candidate, error.sentence, 409)
+        return _candidate(request, candidate, sentence(request, error.sentence), 409)
     return see(f"/lead/candidates/{candidate}")
 
 
@@ -163,8 +164,7 @@ def survey_answer(request: Request, given: Annotated[Choices, Form()]) -> Respon
     try:
         _database(request).transact(lambda connection: survey.add(connection, answers))
     except RefusedError as error:
-        told = error.sentence[:1].upper() + error.sentence[1:] + "."
-        return _survey(request, told, False, error.status)
+        return _survey(request, sentence(request, error.sentence), False, error.status)
     return see("/survey?told=done")
 
 

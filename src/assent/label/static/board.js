@@ -2,6 +2,7 @@
 // drag it by its handle (mouse, pen or finger; everywhere else a finger scrolls the page), or tap it and tap a tier.
 
 import * as tiers from "./tiers.js";
+import { gettext } from "./words.js";
 
 const make = (name, attributes = {}, ...inside) => {
   const element = document.createElement(name);
@@ -23,7 +24,7 @@ export class Board {
     Object.assign(this, { order, ratings, current });
     const focused = this.root.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
     const waiting = tiers.waiting(order);
-    const pool = make("div", { class: "pool", "data-tier": 0 }, this.into(0, waiting.length ? "To be ranked" : "All placed"));
+    const pool = make("div", { class: "pool", "data-tier": 0 }, this.into(0, waiting.length ? gettext("To be ranked") : gettext("All placed")));
     pool.append(...waiting.map((key) => this.token(key)));
     this.root.replaceChildren(pool, ...order.keys.map((_, place) => this.tier(place + 1)), this.gap(order.keys.length + 1));
     this.root.classList.toggle("carrying", Boolean(this.held));
@@ -31,7 +32,7 @@ export class Board {
   }
 
   tier(number) {
-    const word = { 1: "best", [this.order.keys.length]: "worst" }[number];
+    const word = { 1: gettext("best"), [this.order.keys.length]: gettext("worst") }[number];
     const tokens = make("div", { class: "tokens" }, ...tiers.members(this.order, number).map((key) => this.token(key)));
     const tier = make("div", { class: "tier", "data-tier": number }, this.into(number, String(number), word), tokens);
     tier.prepend(this.gap(number));
@@ -39,15 +40,21 @@ export class Board {
   }
 
   into(number, text, more) {
-    const name = number ? `Tier ${number}${more ? `, ${more}` : ""}` : text;
+    const tier = gettext("Tier %(tier)s", { tier: number });
+    const name = !number ? text : more ? `${tier}, ${more}` : tier;
     const attributes = { type: "button", class: "into", "data-into": number, "data-focus": `into-${number}` };
-    const label = this.held ? `${name}: put output ${this.outputs[this.held].letter} here` : name;
+    const label = this.held
+      ? gettext("%(place)s: put output %(letter)s here", { place: name, letter: this.outputs[this.held].letter })
+      : name;
     return make("button", { ...attributes, "aria-label": label }, text, ...(more ? [make("small", {}, more)] : []));
   }
 
   gap(number) {
     const hidden = this.held ? {} : { tabindex: -1, "aria-hidden": "true" };
-    const label = number > this.order.keys.length ? "A tier of its own at the end" : `A tier of its own above tier ${number}`;
+    const label =
+      number > this.order.keys.length
+        ? gettext("A tier of its own at the end")
+        : gettext("A tier of its own above tier %(tier)s", { tier: number });
     return make("button", { type: "button", class: "gap", "data-gap": number, "aria-label": label, ...hidden });
   }
 
@@ -56,7 +63,10 @@ export class Board {
     const attributes = { type: "button", "data-token": key, "data-focus": `token-${key}`, "aria-pressed": String(this.held === key) };
     const score = make("span", { class: "score" }, this.ratings[key] ? `${this.ratings[key]}/7` : "");
     const inside = [make("span", { class: "grip", "data-grip": key }), make("b", {}, letter), make("span", { class: "said" }, said), score];
-    const label = `Output ${letter}, ${this.order.places[key] ? `in tier ${this.order.places[key]}` : "to be ranked"}`;
+    const tier = this.order.places[key];
+    const label = tier
+      ? gettext("Output %(letter)s, in tier %(tier)s", { letter, tier })
+      : gettext("Output %(letter)s, to be ranked", { letter });
     const token = make("button", { ...attributes, class: "token", "aria-label": label }, ...inside);
     token.classList.toggle("current", key === this.current);
     return token;

@@ -2,6 +2,7 @@
 
 import { Keeper } from "./drafts.js";
 import { send, Refused } from "./server.js";
+import { gettext } from "./words.js";
 
 export const byId = (id) => document.getElementById(id);
 const PAST = 200; // acts that can be undone
@@ -31,7 +32,7 @@ export class Desk {
     const { document, final } = await this.keeper.begin();
     this.begun = document;
     this.state = this.ways.open(document);
-    if (this.task.state === "frozen") this.close("This batch is frozen: what was answered stands.", "frozen");
+    if (this.task.state === "frozen") this.close(gettext("This batch is frozen: what was answered stands."), "frozen");
     if (final) this.finish(final.body.document, final.action, final.body);
   }
 
@@ -79,7 +80,7 @@ export class Desk {
   }
 
   async goOn(state) {
-    this.close({ skipped: "Skipped." }[state] ?? "Sent. Thank you.", "ended");
+    this.close(state === "skipped" ? gettext("Skipped.") : gettext("Sent. Thank you."), "ended");
     if (this.task.practice && state !== "skipped") return location.assign(`/practice/${this.task.slot}`);
     const next = await send("POST", "/work/claim", {}).catch(() => null);
     location.assign(next?.task ? `/task/${next.task.slot}` : "/");
@@ -122,7 +123,7 @@ export class Desk {
     byId("peek").addEventListener("click", () => this.peek(!document.querySelector(".prompt.peek")));
     byId("peek").closest("main").addEventListener("pointerdown", (event) =>
       event.target.closest(".prompt, #peek") || this.peek(false));
-    document.addEventListener("assent:ended", () => this.close("Sent from another tab.", "ended"));
+    document.addEventListener("assent:ended", () => this.close(gettext("Sent from another tab."), "ended"));
     addEventListener("pageshow", (event) => event.persisted && location.reload()); // after "back": how the task stands now
   }
 }

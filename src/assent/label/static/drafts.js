@@ -7,6 +7,7 @@
 import * as outbox from "./outbox.js";
 import { send, newKey, Refused, SignedOut } from "./server.js";
 import { signInHere } from "./signin.js";
+import { gettext } from "./words.js";
 
 const EVERY = 3000; // milliseconds between drafts sent
 const PATIENCE = [2, 4, 8, 15, 30]; // seconds between attempts to send a decision
@@ -42,7 +43,7 @@ export class Keeper {
   async changed(document) {
     if (this.ended) return;
     Object.assign(this.entry, { document, dirty: true });
-    this.show("saving", "Saving…");
+    this.show("saving", gettext("Saving…"));
     this.plan(EVERY);
     if (this.keeping) return;
     this.keeping = true; // one write at a time; what was typed meanwhile is in the next
@@ -71,7 +72,7 @@ export class Keeper {
       if (this.entry.document === document) this.entry.dirty = false;
       await outbox.keep(this.entry);
       this.channel?.postMessage({ slot: this.task.slot, document, version: said.version });
-      this.show("saved", "Saved");
+      this.show("saved", gettext("Saved"));
     } catch (error) {
       await this.troubled(error);
     } finally {
@@ -82,12 +83,12 @@ export class Keeper {
 
   /** After a submission there are no drafts on the server: what is being revised waits here until it is sent. */
   keptOnly() {
-    if (this.entry?.dirty && this.task.state !== "open") this.show("saved", "Kept on this device until you send it");
+    if (this.entry?.dirty && this.task.state !== "open") this.show("saved", gettext("Kept on this device until you send it"));
   }
 
   async troubled(error) {
     if (error instanceof SignedOut) {
-      this.show("offline", "Signed out. Your work is kept on this device.");
+      this.show("offline", gettext("Signed out. Your work is kept on this device."));
       await signInHere(this.task.person);
     } else if (error instanceof Refused && error.status === 409 && (error.body?.draft ?? error.body?.document)) {
       await this.conflict(error.body);
@@ -95,7 +96,7 @@ export class Keeper {
       this.show("refused", error.message);
       this.ended = error.status === 404;
     } else {
-      this.show("offline", "No connection. Your work is kept on this device.");
+      this.show("offline", gettext("No connection. Your work is kept on this device."));
     }
   }
 
@@ -111,7 +112,7 @@ export class Keeper {
   take(document, version) {
     Object.assign(this.entry, { document, version, dirty: false });
     this.adopt(document);
-    this.show("saved", "Saved");
+    this.show("saved", gettext("Saved"));
   }
 
   /** The other tab has said something. */
@@ -119,7 +120,7 @@ export class Keeper {
     if (slot !== this.task.slot || !this.entry) return;
     if (ended && !this.ended) {
       this.ended = true;
-      this.show("saved", "Sent from another tab");
+      this.show("saved", gettext("Sent from another tab"));
       globalThis.document.dispatchEvent(new CustomEvent("assent:ended", { detail: ended }));
     } else if (!this.entry.dirty && version > this.entry.version) this.take(document, version);
   }
@@ -131,7 +132,7 @@ export class Keeper {
     this.entry.final = { action, body };
     await outbox.keep(this.entry);
     for (let attempt = 0; ; attempt++) {
-      this.show("saving", "Sending…");
+      this.show("saving", gettext("Sending…"));
       try {
         const said = await outbox.deliver(this.entry);
         this.channel?.postMessage({ slot: this.task.slot, ended: said.state });
@@ -144,7 +145,7 @@ export class Keeper {
         }
         await this.troubled(error);
         if (!(error instanceof SignedOut)) {
-          this.show("offline", "No connection. Kept on this device; it will be sent when the connection is back.");
+          this.show("offline", gettext("No connection. Kept on this device; it will be sent when the connection is back."));
           await pause(error.wait || PATIENCE[Math.min(attempt, PATIENCE.length - 1)]);
         }
       }
@@ -156,7 +157,7 @@ export class Keeper {
     this.ended = false;
     Object.assign(this.entry, { document, dirty: false, final: null, key: newKey() });
     await outbox.keep(this.entry);
-    this.show("saved", "Your revision is kept");
+    this.show("saved", gettext("Your revision is kept"));
   }
 
   leave() {

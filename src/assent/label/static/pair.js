@@ -1,6 +1,7 @@
 // Two outputs side by side, whole, with the words marked that only one of them has.
 
 import { differences, visible } from "./diff.js";
+import { gettext } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 let shown = [];
@@ -21,7 +22,7 @@ function draw() {
 function column(letter, pieces) {
   const column = document.createElement("div");
   const title = document.createElement("h3");
-  title.textContent = `Output ${letter}`;
+  title.textContent = gettext("Output %(letter)s", { letter });
   const text = document.createElement("div");
   text.dir = "auto";
   for (const piece of pieces) {

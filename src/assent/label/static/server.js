@@ -1,9 +1,11 @@
 // Talking to the server: JSON in, JSON out, and three ways in which it can fail.
 
+import { gettext } from "./words.js";
+
 /** The server has said no, and why: `status`, `body`. */
 export class Refused extends Error {
   constructor(status, body) {
-    super(body?.detail ?? `The server refused (${status}).`);
+    super(body?.detail ?? gettext("The server refused (%(status)s).", { status }));
     Object.assign(this, { status, body });
   }
 }
@@ -12,7 +14,7 @@ export class SignedOut extends Error {}
 /** The server could not be reached or could not answer; asking again later is right. `wait` is in seconds. */
 export class Unreachable extends Error {
   constructor(wait = 0) {
-    super("The server cannot be reached.");
+    super(gettext("The server cannot be reached."));
     this.wait = wait;
   }
 }

@@ -1,6 +1,7 @@
 // Signing in again without leaving the page: what is on the screen stays as it is.
 
 import { send, Refused, SignedOut, Unreachable } from "./server.js";
+import { gettext, ngettext } from "./words.js";
 
 let waiting = null;
 
@@ -34,8 +35,9 @@ function ask(person) {
 }
 
 function sentence(error) {
-  if (error instanceof SignedOut) return "The password or the code is wrong.";
+  if (error instanceof SignedOut) return gettext("The password or the code is wrong.");
   if (error instanceof Refused) return error.message;
-  if (error instanceof Unreachable && error.wait) return `Too many tries. Wait ${Math.ceil(error.wait / 60)} minutes.`;
-  return "The server cannot be reached; try again soon.";
+  if (error instanceof Unreachable && error.wait)
+    return ngettext("Too many tries. Wait one minute.", "Too many tries. Wait %(count)s minutes.", Math.ceil(error.wait / 60));
+  return gettext("The server cannot be reached; try again soon.");
 }

@@ -8,6 +8,7 @@ import { Board } from "./board.js";
 import { Clock } from "./clock.js";
 import { Desk, byId, reveal } from "./desk.js";
 import { showPair } from "./pair.js";
+import { gettext, ngettext } from "./words.js";
 
 const desk = new Desk({ open: (draft) => answer.open(outputs, draft), write, adopted: () => paint(), paint });
 const { task } = desk;
@@ -26,7 +27,7 @@ const board = new Board(
 );
 
 function excerpt(card) {
-  return task.texts[card.dataset.output].trim().replace(/\s+/g, " ").slice(0, 60) || "(empty)";
+  return task.texts[card.dataset.output].trim().replace(/\s+/g, " ").slice(0, 60) || gettext("(empty)");
 }
 
 function write(state, whole) {
@@ -61,8 +62,11 @@ function paintCard(card, state, key) {
   const anchor = card.querySelector(`.rating input[value="${overall}"]`)?.closest(".notch").title ?? "";
   card.querySelector("[data-anchor]").textContent = anchor;
   const raised = Object.values(said ?? {}).filter((value) => value === true).length;
-  const parts = [overall ? `Rated ${overall}` : "", raised ? `${raised} flag${raised > 1 ? "s" : ""}` : ""];
-  if (isRanking() && tier) parts.push(`tier ${tier}`);
+  const parts = [
+    overall ? gettext("Rated %(rating)s", { rating: overall }) : "",
+    raised ? ngettext("%(count)s flag", "%(count)s flags", raised) : "",
+  ];
+  if (isRanking() && tier) parts.push(gettext("tier %(tier)s", { tier }));
   card.querySelector("[data-summary]").textContent = parts.filter(Boolean).join(" · ");
   card.querySelector("[data-pin]").setAttribute("aria-pressed", String(pinned.includes(key)));
 }
@@ -71,7 +75,8 @@ function paintDoubts(state, overall) {
   const doubts = isRanking() ? tiers.contradictions(state.order, overall) : [];
   const shown = doubts.slice(0, 4).map(([above, below]) => {
     const line = document.createElement("li");
-    line.textContent = `${letters[above]} stands above ${letters[below]}, yet you rated it lower (${overall[above]} against ${overall[below]}).`;
+    const said = { above: letters[above], below: letters[below], lower: overall[above], higher: overall[below] };
+    line.textContent = gettext("%(above)s stands above %(below)s, yet you rated it lower (%(lower)s against %(higher)s).", said);
     return line;
   });
   byId("doubts").replaceChildren(...shown);
@@ -80,16 +85,18 @@ function paintDoubts(state, overall) {
 function paintFoot(state) {
   const unrated = answer.unrated(state);
   const waiting = tiers.waiting(state.order);
-  const name = (key) => (key === "prompt" ? "the prompt's flags" : letters[key]);
-  const rating = unrated.length ? `Left to rate: ${unrated.map(name).join(", ")}` : "All rated";
-  const ranking = waiting.length ? `Left to rank: ${waiting.map(name).join(", ")}` : "All ranked. Ready to submit.";
+  const name = (key) => (key === "prompt" ? gettext("the prompt's flags") : letters[key]);
+  const rating = unrated.length ? gettext("Left to rate: %(outputs)s", { outputs: unrated.map(name).join(", ") }) : gettext("All rated");
+  const ranking = waiting.length
+    ? gettext("Left to rank: %(outputs)s", { outputs: waiting.map(name).join(", ") })
+    : gettext("All ranked. Ready to submit.");
   byId("left").textContent = unrated.length && isRanking() ? `${rating}. ${ranking}` : isRanking() ? ranking : rating;
-  byId("step").textContent = isRanking() ? "Back to rating" : "Rank them";
+  byId("step").textContent = isRanking() ? gettext("Back to rating") : gettext("Rank them");
   byId("step").disabled = !isRanking() && unrated.length > 0;
   byId("step").classList.toggle("primary", !isRanking());
   byId("submit").hidden = !isRanking();
   byId("submit").disabled = !answer.isWhole(state) || desk.busy;
-  byId("submit").textContent = task.state === "submitted" ? "Send the revision" : "Submit";
+  byId("submit").textContent = task.state === "submitted" ? gettext("Send the revision") : gettext("Submit");
   byId("undo").disabled = !desk.past.length;
   byId("compare").disabled = pinned.length !== 2;
 }
@@ -111,7 +118,11 @@ function turn() {
   document.body.dataset.step = isRanking() ? "rate" : "rank";
   if (isRanking() && current === "prompt") current = outputs[0];
   focus(current);
-  tell(isRanking() ? "Ranking: digits put the output in focus into a tier." : "Rating: digits rate the output in focus.");
+  tell(
+    isRanking()
+      ? gettext("Ranking: digits put the output in focus into a tier.")
+      : gettext("Rating: digits rate the output in focus."),
+  );
 }
 
 function pin(key = current) {
@@ -134,7 +145,12 @@ function placed(tier) {
   if (current === "prompt" || tier > outputs.length) return;
   act(tiers.place, tier);
   const ties = tiers.members(desk.state.order, tier).filter((key) => key !== current).map((key) => letters[key]);
-  tell(`${letters[current]} in tier ${tier}${ties.length ? `, tied with ${ties.join(", ")}` : ""}.`);
+  const said = { letter: letters[current], tier, others: ties.join(", ") };
+  tell(
+    ties.length
+      ? gettext("%(letter)s in tier %(tier)s, tied with %(others)s.", said)
+      : gettext("%(letter)s in tier %(tier)s.", said),
+  );
 }
 
 const submit = () => answer.isWhole(desk.state) && isRanking() && desk.finish(write(desk.state, true));

@@ -1,6 +1,7 @@
 // Every page: day or night, links that ask before they leave, forms that ask before they act, and what waits to be sent.
 
 import * as outbox from "./outbox.js";
+import { gettext, ngettext } from "./words.js";
 
 const root = document.documentElement;
 const button = document.getElementById("theme");
@@ -8,7 +9,7 @@ const night = matchMedia("(prefers-color-scheme: dark)");
 
 // A choice travels as a cookie, so that the server's page has the right colours from the first moment.
 const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : night.matches);
-const named = () => button?.setAttribute("aria-label", isDark() ? "Light colours" : "Dark colours");
+const named = () => button?.setAttribute("aria-label", isDark() ? gettext("Light colours") : gettext("Dark colours"));
 named();
 night.addEventListener("change", named);
 button?.addEventListener("click", () => {
@@ -41,8 +42,16 @@ async function drain() {
   if (!waits) return;
   waits.hidden = !left && !refused.length;
   waits.textContent = left
-    ? `${left} of your answers ${left > 1 ? "wait" : "waits"} on this device and will be sent when the connection is back.`
-    : `The server did not take ${refused.length} of your answers. They are kept on this device; open the task to see them.`;
+    ? ngettext(
+        "%(count)s of your answers waits on this device and will be sent when the connection is back.",
+        "%(count)s of your answers wait on this device and will be sent when the connection is back.",
+        left,
+      )
+    : ngettext(
+        "The server did not take %(count)s of your answers. It is kept on this device; open the task to see it.",
+        "The server did not take %(count)s of your answers. They are kept on this device; open the task to see them.",
+        refused.length,
+      );
 }
 drain();
 addEventListener("online", drain);

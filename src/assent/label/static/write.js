@@ -5,6 +5,7 @@ import { Clock } from "./clock.js";
 import { Desk, byId } from "./desk.js";
 import { send } from "./server.js";
 import { visible } from "./diff.js";
+import { gettext, ngettext } from "./words.js";
 
 const open = (draft) => ({
   response: draft?.response ?? "",
@@ -30,11 +31,17 @@ function paint() {
     if (byId(id).value !== value) byId(id).value = value;
   flags.show(group, state.prompt);
   const words = state.response.trim() ? state.response.trim().split(/\s+/).length : 0;
-  byId("size").textContent = `${words} word${words === 1 ? "" : "s"}, ${state.response.length} characters`;
-  const missing = [state.prompt ? "" : "the prompt's flags", words ? "" : "your answer"].filter(Boolean);
-  byId("left").textContent = missing.length ? `Left: ${missing.join(", ")}` : "Ready to submit.";
+  const count = state.response.length;
+  byId("size").textContent = [
+    ngettext("%(count)s word", "%(count)s words", words),
+    ngettext("%(count)s character", "%(count)s characters", count),
+  ].join(", ");
+  const missing = [state.prompt ? "" : gettext("the prompt's flags"), words ? "" : gettext("your answer")].filter(Boolean);
+  byId("left").textContent = missing.length
+    ? gettext("Left: %(parts)s", { parts: missing.join(", ") })
+    : gettext("Ready to submit.");
   byId("submit").disabled = !isWhole(state) || desk.busy;
-  byId("submit").textContent = desk.task.state === "submitted" ? "Send the revision" : "Submit";
+  byId("submit").textContent = desk.task.state === "submitted" ? gettext("Send the revision") : gettext("Submit");
 }
 
 /** Show the text as it is being written, or as the server will show it to others. */

@@ -145,7 +145,7 @@ def _checked(connection: Connection, row: Any, document: Any) -> tuple[dict[str,
     try:
         whole = schema.checked(kind, document, keys)
     except schema.DocumentError as error:
-        raise RefusedError(422, str(error)) from None
+        raise RefusedError(422, error.args[0]) from None
     return whole, schema.contradictions(whole, keys) if kind == "rank" else []
 
 

@@ -202,7 +202,7 @@ def keep_draft(database: Database, worker: Worker, identity: str, document: Any,
     try:
         kept = schema.draft(document)
     except schema.DocumentError as error:
-        raise RefusedError(422, str(error)) from None
+        raise RefusedError(422, error.args[0]) from None
 
     def work(connection: Connection) -> int:
         row = owned(connection, worker, identity, locked=True)

@@ -41,6 +41,7 @@ person = Table(
     Column("totp", String(64)),
     Column("state", String(20), nullable=False, server_default="active"),  # active | disabled | deleted
     Column("created", Float, nullable=False),
+    Column("language", String(20), nullable=False, server_default=""),  # of the screens; "": what the browser asks for
 )
 
 invite = Table(
