@@ -10,7 +10,6 @@ from assent.commands import Files, Flat
 from assent.data import public
 from assent.engine.machine import Machine
 from assent.evaluate import grids, judge_grids, judging, made, people, people_grids, teams
-from assent.evaluate.answerers import answerer
 from assent.evaluate.measure import Settings
 from assent.run import Run
 
@@ -55,7 +54,10 @@ class People(Part):
     ties: float = 0.0
     """The share of ties that planning assumes while there are no judgements."""
     judges: tuple[str, ...] = ()
-    """Models that vote on the pairs of --rankings or --samples: [NAME=] and a directory, or an endpoint URL#MODEL."""
+    """Models that vote on the pairs of --rankings or --samples: [NAME=] and a directory, or an endpoint URL#MODEL.
+    A reward-model directory votes by reward."""
+    margin: float = 0.0
+    """Of a judge that is a reward model: rewards (log odds) that differ by no more are a tie."""
 
     @property
     def question(self) -> people.Question:
@@ -85,7 +87,7 @@ class People(Part):
         ranked, rejected = read(self.rankings, records.Ranking)
         waiting, others = read(self.samples, records.Samples)
         made.reject(run, "judges", [*rejected, *others])
-        models = [answerer(given, self.machine, self.seconds) for given in self.judges]
+        models = [judging.judge_of(given, self.machine, self.seconds, self.margin) for given in self.judges]
         asked = judging.Asked(ranked, waiting, self.question, self.settings.limit)
         found = judging.judged(run, models, asked, self.note)
         found["gaps"] += _left_out([*rejected, *others])

@@ -108,7 +108,7 @@ def all_logits(
 
 
 def _logits(states: Tensor, weight: Tensor, bias: Tensor | None, coarse: bool) -> Tensor:
-    with _fast_products(states.device, coarse):
+    with fast_products(states.device, coarse):
         return states @ weight.t() if bias is None else torch.addmm(bias, states, weight.t())
 
 
@@ -118,7 +118,7 @@ def _rounds() -> bool:
 
 
 @contextlib.contextmanager
-def _fast_products(device: torch.device, coarse: bool) -> Generator[None, None, None]:
+def fast_products(device: torch.device, coarse: bool) -> Generator[None, None, None]:
     """fp32 products by the faster of two libraries on a processor, by tensor cores on a GPU that is coarse anyway.
 
     On a processor the setting is called bf16, but only those with AMX round (to bf16); the others get oneDNN's fp32

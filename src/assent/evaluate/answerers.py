@@ -146,21 +146,30 @@ class Recorded:
         return []
 
 
+def named(given: str) -> tuple[str, str]:
+    """What a flag names apart from the name that it gives it, "" where it gives none."""
+    name, separator, rest = given.partition("=")
+    return (name, rest) if separator and "/" not in name and not name.startswith("http") else ("", given)
+
+
+def model_directory(path: Path) -> Path:
+    """The model directory: of a run directory, that of its model."""
+    return path / "model" if (path / "run.json").exists() else path
+
+
 def answerer(given: str, machine: Machine, seconds: float) -> Answerer:
     """What a flag names: [NAME=] and a model directory, a run directory, a file of samples, or URL#MODEL.
 
     Raises ValueError for anything else.
     """
-    name, separator, rest = given.partition("=")
-    if not separator or "/" in name or name.startswith("http"):
-        name, rest = "", given
+    name, rest = named(given)
     if rest.startswith(("http://", "https://")):
         endpoint = Endpoint.parse(rest, seconds)
         return Remote(name or endpoint.model, endpoint)
     path = Path(rest)
     if path.is_file():
         return Recorded(name or path.stem, path)
-    inner = path / "model" if (path / "run.json").exists() else path
+    inner = model_directory(path)
     if not (inner / "config.json").exists():
         raise ValueError(
             f"--models: {given!r} is no model; name a model or run directory, a file of samples, or URL#MODEL"

@@ -59,6 +59,7 @@ class Votes:
     pairs = votes + unknown + silent + cut. turned: votes that are ties because the two orders contradict each other.
     first: the share of verdicts for the response that stood first, of those that prefer one; one half without bias.
     examples: some of the verdicts that are none. alike: pairs of equal texts, ties that nobody was asked about.
+    margin: of a reward model, which sees no order: the difference of rewards up to which a pair is a tie.
     """
 
     judge: str
@@ -71,6 +72,7 @@ class Votes:
     cut: int = 0
     first: float | None = None
     examples: list[str] = field(default_factory=list[str])
+    margin: float | None = None
 
     def gaps(self) -> list[str]:
         """Why there is no vote on some pairs, as sentences."""
@@ -84,7 +86,7 @@ class Votes:
 
     def row(self) -> Row:
         """The counts, for results.json."""
-        names = ("judge", "pairs", "alike", "turned", "unknown", "silent", "cut", "first", "examples")
+        names = ("judge", "pairs", "alike", "turned", "unknown", "silent", "cut", "first", "examples", "margin")
         return {"votes": len(self.rankings)} | {name: getattr(self, name) for name in names}
 
 
@@ -115,14 +117,14 @@ def vote(model: Answerer, asked: Sequence[Pair], cache: Cache) -> Votes:
     for pair in asked:
         if pair.id not in said:
             votes.alike += 1
-            votes.rankings.append(_ranking(pair, votes.judge, 0))
+            votes.rankings.append(ranking(pair, votes.judge, 0))
             continue
         verdicts = _verdicts(votes, said[pair.id])
         if verdicts:
             firsts += [float(verdict > 0) for verdict in verdicts if verdict]
             ours, theirs = verdicts[0], -verdicts[1]  # as seen from the first response of the pair
             votes.turned += ours * theirs < 0
-            votes.rankings.append(_ranking(pair, votes.judge, ours if ours == theirs else 0))
+            votes.rankings.append(ranking(pair, votes.judge, ours if ours == theirs else 0))
     votes.first = rounded(float(np.mean(firsts))) if firsts else None
     return votes
 
@@ -155,14 +157,15 @@ def _verdicts(votes: Votes, said: Sequence[Outcome | None]) -> tuple[int, int] |
     return found[0], found[1]
 
 
-def _ranking(pair: Pair, judge: str, better: int) -> Ranking:
+def ranking(pair: Pair, judge: str, better: int, guideline: str = GUIDELINE) -> Ranking:
+    """A vote as a record; better: 1 where the pair's first response is, -1 where its second, 0 for a tie."""
     return Ranking(
         id=f"{pair.id}/{judge}",
         prompt=pair.prompt,
         responses=pair.responses,
         ranks={1: (1, 2), -1: (2, 1), 0: (1, 1)}[better],
         labeler=judge,
-        guideline=GUIDELINE,
+        guideline=guideline,
         source=pair.source,
         licence=pair.licence,
     )

@@ -24,10 +24,17 @@ def _grids(found: Mapping[str, Any]) -> Iterator[Grid]:
         for row in found["judges"]
     )
     notes = (
-        "Each pair is asked in both orders; a vote that turns with the order is a tie. Unknown verdicts, silence and "
-        "cut prompts count for nobody. First: the share of preferences for the response shown first, 0.5 without bias.",
+        "A language model is asked about each pair in both orders; a vote that turns with the order is a tie. Unknown "
+        "verdicts, silence and cut prompts count for nobody. First: the share of preferences for the response shown "
+        "first, 0.5 without bias.",
     )
-    yield Grid("Judges", ("judge", *names, "first"), cells, notes)
+    alone = tuple(
+        f"{row['judge']} is a reward model: the higher reward is preferred, and a difference of at most "
+        f"{row['margin']:g} is a tie. It scores a response alone, so that no order can matter."
+        for row in found["judges"]
+        if row.get("margin") is not None
+    )
+    yield Grid("Judges", ("judge", *names, "first"), cells, notes + alone)
     cells = tuple(
         (
             words(row["judge"]),

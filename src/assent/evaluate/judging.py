@@ -1,12 +1,16 @@
 """Judges at work: each votes on the same pairs, its votes are written as rankings, and people stand beside them."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from assent import records
+from assent.engine.machine import Machine
 from assent.evaluate import judge, people
-from assent.evaluate.answerers import Answerer
+from assent.evaluate.answerers import Answerer, answerer, model_directory, named
 from assent.evaluate.cache import Cache, key_of
+from assent.evaluate.reward_judge import RewardJudge, is_reward_model
 from assent.evaluate.rows import Row
 from assent.records import Ranking, Samples
 from assent.run import Run, atomically
@@ -32,7 +36,17 @@ class Asked:
         return [*self.ranked, *self.samples][: self.limit or None]
 
 
-def judged(run: Run, models: Sequence[Answerer], asked: Asked, note: Callable[[str], None]) -> Row:
+def judge_of(given: str, machine: Machine, seconds: float, margin: float) -> Answerer | RewardJudge:
+    """The judge that a flag names: a reward model by its configuration, else as `answerer` reads it."""
+    name, rest = named(given)
+    path = model_directory(Path(rest))
+    config = path / "config.json"
+    if config.exists() and is_reward_model(json.loads(config.read_text(encoding="utf-8"))):
+        return RewardJudge(name or Path(rest).name, path, machine, margin)
+    return answerer(given, machine, seconds)
+
+
+def judged(run: Run, models: Sequence[Answerer | RewardJudge], asked: Asked, note: Callable[[str], None]) -> Row:
     """The votes of every judge in `judged/NAME.jsonl`, what they say together, and how far they agree with people.
 
     Raises ValueError when no judge gave a vote.
@@ -41,9 +55,11 @@ def judged(run: Run, models: Sequence[Answerer], asked: Asked, note: Callable[[s
     gaps: list[str] = []
     votes: list[judge.Votes] = []
     for model in models:
-        note(f"judge {model.name}: {len(pairs)} pairs in both orders")
+        alone = isinstance(model, RewardJudge)
+        note(f"judge {model.name}: {len(pairs)} pairs {'by reward' if alone else 'in both orders'}")
+        cache = Cache(run.directory / "cache" / f"{key_of(model.key)[:16]}.jsonl")
         try:
-            found = judge.vote(model, pairs, Cache(run.directory / "cache" / f"{key_of(model.key)[:16]}.jsonl"))
+            found = model.vote(pairs, cache) if alone else judge.vote(model, pairs, cache)
         except (ValueError, OSError) as error:
             gaps.append(f"judge {model.name}: {error}")
             continue

@@ -135,9 +135,10 @@ def _scores(forward: RowForward, states: Tensor, targets: Tensor) -> Tensor:
 
 
 def _against(logits: Tensor, targets: Tensor) -> Tensor:
+    """Of logits that nobody needs afterwards."""
     found = logits.gather(1, targets[:, None])[:, 0]
     best, place = logits.max(-1)
-    logprobs = found - best - (logits - best[:, None]).exp().sum(-1).log()
+    logprobs = found - best - logits.sub_(best[:, None]).exp_().sum(-1).log()
     return torch.stack([logprobs, (place == targets).float()], dim=1).flatten()
 
 

@@ -18,10 +18,12 @@ from assent.engine.attention.slices import Slice
 from assent.engine.batches import Tokens
 from assent.engine.forward import RowForward
 from assent.engine.layout import Layout
+from assent.engine.logits import fast_products
 from assent.engine.machine import Machine
 
 SHORTEST = 16  # tokens: a shorter common beginning is not worth a second kind of attention
 SCORES = 2**26  # attention scores held at a time, in numbers
+CACHED = 2048  # tokens of one pass on a processor: more leave its caches between layers, and cost a sixth more
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def states_before(
 
 
 def _trunk(module: Any, ids: Tensor, positions: Tensor, plan: Plan, machine: Machine) -> Float[Tensor, "row width"]:
-    with following(plan), machine.autocast():
+    with following(plan), machine.autocast(), fast_products(machine.torch_device, machine.bf16):
         found = module.base_model(input_ids=ids[None], position_ids=positions[None], use_cache=False)
     return found.last_hidden_state[0]
 
@@ -144,5 +146,6 @@ def _predictors(questions: Sequence[Question], machine: Machine) -> Tensor:
 
 
 def budget(machine: Machine, beginning: int, heads: int) -> int:
-    """Tokens of one pass: what the machine holds, and fewer where each of them scores a long beginning."""
-    return min(machine.tokens, max(256, SCORES // (heads * beginning))) if beginning else machine.tokens
+    """Tokens of one pass: what the machine holds, and fewer on a processor, or where each scores a long beginning."""
+    most = machine.tokens if machine.torch_device.type == "cuda" else min(machine.tokens, CACHED)
+    return min(most, max(256, SCORES // (heads * beginning))) if beginning else most
