@@ -144,14 +144,15 @@ class Labeler:
             task = told["task"]
             if task is None:
                 idle += 1
-                time.sleep(1.0 if told["left"] else 5.5)  # a lease of somebody who walked away may run out
+                time.sleep(1.0 if told.get("left") else 5.5)  # a lease of somebody who walked away may run out
                 continue
             idle = 0
             if rng.random() < walks:
                 continue
             document = kit.ranking([one["key"] for one in task["responses"]])
             for n in range(3 if pause else 1):
-                self.stop.wait(pause)
+                if self.stop.wait(pause) and pause:
+                    return  # time is up: they all leave as they are; in a rush to finish, nobody would measure anything
                 begin = time.perf_counter()
                 body = {"document": {**document, "note": str(n)}, "version": task["draft_version"] + n}
                 status, told = self.ask("PUT", f"/work/{task['slot']}/draft", body)

@@ -199,7 +199,7 @@ def test_a_server_without_https_has_a_plain_cookie(tmp_path: Any) -> None:
 
 def test_a_fault_of_ours_is_told_in_a_sentence_without_details(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     client = site.person("labeler", "Ada")
-    monkeypatch.setattr("assent.label.store.slots.claim", lambda *_: 1 / 0)
+    monkeypatch.setattr("assent.label.store.slots.claimed", lambda *_: 1 / 0)
     answer = client.post("/work/claim", json={})
     assert answer.status_code == 500
     assert "ZeroDivisionError" not in answer.text
@@ -215,7 +215,7 @@ def test_what_passes_by_itself_says_try_again(
     def fail(*_: object) -> None:
         raise error("in a sentence")
 
-    monkeypatch.setattr("assent.label.store.slots.claim", fail)
+    monkeypatch.setattr("assent.label.store.slots.claimed", fail)
     answer = client.post("/work/claim", json={})
     assert (answer.status_code, answer.json()) == (status, {"detail": "in a sentence"})
     assert ("Retry-After" in answer.headers) is (status == 503)

@@ -6,6 +6,7 @@ The model is what the document promises, in a few dictionaries; after every step
 import shutil
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -231,6 +232,7 @@ class Assignment(RuleBasedStateMachine):
                 answers._append(
                     connection,
                     slots.owned(connection, self.worker(who), self.names[who, number]),
+                    SimpleNamespace(guideline="g1"),
                     document,
                     1,
                     "accepted",

@@ -87,8 +87,7 @@ def _person(request: Request) -> Person | None:
     if not 20 <= len(token) <= 100:
         return None
     database: Database = request.app.state.database
-    with database.read() as connection:
-        found = accounts.session_person(connection, token)
+    found = accounts.session_person(database, token)
     if found is not None and found[1]:
         database.transact(lambda connection: accounts.touch(connection, token))
     return None if found is None else found[0]

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, LargeBinary, bindparam, delete, func, insert, select, update
 
 from assent.label import codes
 from assent.label.phrases import phrase
 from assent.label.store import audit
-from assent.label.store.database import now
+from assent.label.store.database import Database, now
 from assent.label.store.slots import RefusedError
 from assent.label.store.tables import attempt, invite, person, session
 
@@ -252,19 +252,21 @@ def start_session(connection: Connection, one: Person) -> str:
     return token
 
 
-def session_person(connection: Connection, token: str) -> tuple[Person, bool] | None:
-    """Whose session it is, and whether it is time to note that it is in use; None when it has ended."""
-    rows = (
-        select(person, session.c.seen, now().label("now"))
-        .join(session, session.c.person == person.c.id)
-        .where(
-            session.c.hash == hashed_token(token),
-            session.c.seen > now() - IDLE_SECONDS,
-            session.c.created > now() - SESSION_SECONDS,
-            person.c.state == "active",
-        )
+_SESSION = (
+    select(person, session.c.seen, now().label("now"))
+    .join(session, session.c.person == person.c.id)
+    .where(
+        session.c.hash == bindparam("of_token", type_=LargeBinary),
+        session.c.seen > now() - IDLE_SECONDS,
+        session.c.created > now() - SESSION_SECONDS,
+        person.c.state == "active",
     )
-    row = connection.execute(rows).first()
+)
+
+
+def session_person(database: Database, token: str) -> tuple[Person, bool] | None:
+    """Whose session it is, and whether it is time to note that it is in use; None when it has ended."""
+    row = database.glance(_SESSION, {"of_token": hashed_token(token)})
     if row is None:
         return None
     found = Person(row.id, row.uid, row.name, row.role, row.team, row.totp is not None, row.language)

@@ -6,7 +6,7 @@ Answers are appended and never changed. What comes late is taken where a slot is
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Integer, String, and_, bindparam, delete, insert, select, update
 
 from assent.label import schema
 from assent.label.store import audit, slots
@@ -17,27 +17,51 @@ from assent.label.store.tables import answer, batch, draft, item, receipt, slot,
 PARKED_AFTER = 3  # skips by as many labelers: the item waits for a lead
 
 
+_me, _identity = bindparam("me", type_=Integer), bindparam("the_view", type_=String)
+_FACTS = (  # a key's receipt, and the item and batch of a view
+    select(receipt.c.view, receipt.c.action, receipt.c.result)
+    .add_columns(item.c.kind, item.c.state.label("item_state"), item.c.stratum)
+    .add_columns(batch.c.state.label("batch_state"), batch.c.guideline)
+    .select_from(view)
+    .join(item, item.c.id == view.c.item)
+    .join(batch, batch.c.id == view.c.batch)
+    .outerjoin(receipt, and_(receipt.c.labeler == _me, receipt.c.key == bindparam("the_key", type_=String)))
+    .where(view.c.id == _identity)
+)
+# nobody freezes the batch or sets the item aside meanwhile
+_FACTS_HELD = _FACTS.with_for_update(read=True, of=[item, batch])
+_SPEND = insert(receipt).values(at=now())
+_FILL = (
+    update(slot)
+    .where(slot.c.item == bindparam("the_item", type_=Integer), slot.c.labeler == _me, slot.c.state == slots.OPEN)
+    .values(state="submitted")
+)
+_APPEND = insert(answer).values(at=now())
+_CLOSE = update(view).where(view.c.id == _identity).values(state=bindparam("to_state", type_=String))
+_FORGET = delete(draft).where(draft.c.view == _identity)
+
+
 def _once(
     database: Database,
     worker: Worker,
     identity: str,
     key: str,
     action: str,
-    work: Callable[[Connection, Any], dict[str, Any]],
+    work: Callable[[Connection, Any, Any], dict[str, Any]],
 ) -> dict[str, Any]:
-    """Do `work` once for a key; the same key again has the same answer."""
+    """Do `work` once for a key; the same key again has the same answer. A skip changes the item and holds no lock."""
 
     def whole(connection: Connection) -> dict[str, Any]:
         row = slots.owned(connection, worker, identity, locked=True)
-        spent = connection.execute(select(receipt).where(receipt.c.labeler == worker.id, receipt.c.key == key)).first()
-        if spent is not None:
-            if (spent.view, spent.action) != (identity, action):
+        asked = {"me": worker.id, "the_view": identity, "the_key": key}
+        facts = connection.execute(_FACTS if action == "skip" else _FACTS_HELD, asked).one()
+        if facts.view is not None:
+            if (facts.view, facts.action) != (identity, action):
                 raise RefusedError(409, "this key belongs to another submission; make a new one")
-            return dict(spent.result)
-        result = work(connection, row)
-        connection.execute(
-            insert(receipt).values(labeler=worker.id, key=key, action=action, view=identity, result=result, at=now())
-        )
+            return dict(facts.result)
+        result = work(connection, row, facts)
+        spent = {"labeler": worker.id, "key": key, "action": action, "view": identity, "result": result}
+        connection.execute(_SPEND, spent)
         return result
 
     return database.transact(whole)
@@ -46,37 +70,30 @@ def _once(
 def submit(database: Database, worker: Worker, identity: str, key: str, document: Any) -> dict[str, Any]:
     """Take in an answer: {"state": "accepted" | "surplus", "warnings": [...]}."""
 
-    def work(connection: Connection, row: Any) -> dict[str, Any]:
-        whole, warnings = _checked(connection, row, document)
+    def work(connection: Connection, row: Any, facts: Any) -> dict[str, Any]:
+        whole, warnings = _checked(row, facts, document)
         if row.state in ("accepted", "surplus"):
             if _same(_latest(connection, identity).document, whole):
                 return {"state": row.state, "warnings": warnings}
             raise RefusedError(409, "this task was handed in from another window; open it again to revise it")
         if row.state == "skipped":
             raise RefusedError(409, "this task was skipped; ask for the next one")
-        state = "accepted" if _occupy(connection, worker, row) else "surplus"
-        _append(connection, row, whole, 1, state)
-        connection.execute(update(view).where(view.c.id == identity).values(state=state))
-        connection.execute(delete(draft).where(draft.c.view == identity))
+        state = "accepted" if _occupy(connection, worker, row, facts) else "surplus"
+        _append(connection, row, facts, whole, 1, state)
+        connection.execute(_CLOSE, {"the_view": identity, "to_state": state})
+        connection.execute(_FORGET, {"the_view": identity})
         return {"state": state, "warnings": warnings}
 
     return _once(database, worker, identity, key, "submit", work)
 
 
-def _occupy(connection: Connection, worker: Worker, row: Any) -> bool:
+def _occupy(connection: Connection, worker: Worker, row: Any, facts: Any) -> bool:
     """Fill the labeler's slot, or one that is free again; False when all are taken or the batch is closed."""
-    facts = connection.execute(
-        select(batch.c.state, item.c.state, item.c.stratum)
-        .join(item, item.c.batch == batch.c.id)
-        .where(item.c.id == row.item)
-        .with_for_update(read=True)  # nobody freezes the batch or sets the item aside meanwhile
-    ).one()
-    if facts[0] != "open" or facts[1] == "quarantined":
+    if facts.batch_state != "open" or facts.item_state == "quarantined":
         return False
-    if facts[2] == "practice":
+    if facts.stratum == "practice":
         return True
-    mine = (slot.c.item == row.item, slot.c.labeler == worker.id, slot.c.state == slots.OPEN)
-    if connection.execute(update(slot).where(*mine).values(state="submitted")).rowcount == 1:
+    if connection.execute(_FILL, {"the_item": row.item, "me": worker.id}).rowcount == 1:
         return True
     return slots.take(connection, worker, row.item, state="submitted") is not None
 
@@ -84,17 +101,14 @@ def _occupy(connection: Connection, worker: Worker, row: Any) -> bool:
 def revise(database: Database, worker: Worker, identity: str, key: str, document: Any) -> dict[str, Any]:
     """Append a revision to an answer, until the batch is frozen: {"state": "revised", "revision": int}."""
 
-    def work(connection: Connection, row: Any) -> dict[str, Any]:
+    def work(connection: Connection, row: Any, facts: Any) -> dict[str, Any]:
         if row.state not in ("accepted", "surplus"):
             raise RefusedError(409, "this task has not been handed in; submit it first")
-        state = connection.execute(
-            select(batch.c.state).where(batch.c.id == row.batch).with_for_update(read=True)
-        ).scalar_one()
-        if state != "open":
+        if facts.batch_state != "open":
             raise RefusedError(409, "the batch is frozen; its answers can no longer be changed")
-        whole, warnings = _checked(connection, row, document)
+        whole, warnings = _checked(row, facts, document)
         revision = _latest(connection, identity).revision + 1
-        _append(connection, row, whole, revision, row.state)
+        _append(connection, row, facts, whole, revision, row.state)
         return {"state": "revised", "revision": revision, "warnings": warnings}
 
     return _once(database, worker, identity, key, "revise", work)
@@ -105,7 +119,7 @@ def skip(database: Database, worker: Worker, identity: str, key: str, reason: st
     if reason not in schema.SKIP_REASONS:
         raise RefusedError(422, f"reason: {reason!r} is not one of {', '.join(schema.SKIP_REASONS)}")
 
-    def work(connection: Connection, row: Any) -> dict[str, Any]:
+    def work(connection: Connection, row: Any, _: Any) -> dict[str, Any]:
         if row.state in ("accepted", "surplus"):
             raise RefusedError(409, "this task has been handed in; it can no longer be skipped")
         if row.state == "open":
@@ -139,14 +153,13 @@ def _set_aside(connection: Connection, worker: Worker, item_id: int, reason: str
         audit.append(connection, worker.id, "skipped", f"item {item_id}", {"reason": reason, "note": note})
 
 
-def _checked(connection: Connection, row: Any, document: Any) -> tuple[dict[str, Any], list[str]]:
-    kind = connection.execute(select(item.c.kind).where(item.c.id == row.item)).scalar_one()
+def _checked(row: Any, facts: Any, document: Any) -> tuple[dict[str, Any], list[str]]:
     keys = [key for key, _ in row.shown]
     try:
-        whole = schema.checked(kind, document, keys)
+        whole = schema.checked(facts.kind, document, keys)
     except schema.DocumentError as error:
         raise RefusedError(422, error.args[0]) from None
-    return whole, schema.contradictions(whole, keys) if kind == "rank" else []
+    return whole, schema.contradictions(whole, keys) if facts.kind == "rank" else []
 
 
 def _latest(connection: Connection, identity: str) -> Any:
@@ -155,22 +168,23 @@ def _latest(connection: Connection, identity: str) -> Any:
     ).one()
 
 
-def _append(connection: Connection, row: Any, document: Mapping[str, Any], revision: int, state: str) -> None:
-    guideline = connection.execute(select(batch.c.guideline).where(batch.c.id == row.batch)).scalar_one()
+def _append(
+    connection: Connection, row: Any, facts: Any, document: Mapping[str, Any], revision: int, state: str
+) -> None:
     connection.execute(
-        insert(answer).values(
-            view=row.id,
-            item=row.item,
-            batch=row.batch,
-            labeler=row.labeler,
-            revision=revision,
-            state=state,
-            schema=document["schema"],
-            guideline=guideline,
-            document=document,
-            seconds=document["seconds"],
-            at=now(),
-        )
+        _APPEND,
+        {
+            "view": row.id,
+            "item": row.item,
+            "batch": row.batch,
+            "labeler": row.labeler,
+            "revision": revision,
+            "state": state,
+            "schema": document["schema"],
+            "guideline": facts.guideline,
+            "document": document,
+            "seconds": document["seconds"],
+        },
     )
 
 

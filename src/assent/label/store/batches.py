@@ -91,6 +91,7 @@ def create(database: Database, new: NewBatch, items: Sequence[NewItem]) -> int:
         audit.append(connection, new.author, "imported", f"batch {new.name}", {"items": len(items)})
 
     database.transact(finish)
+    database.look_through("item", "slot")
     return number
 
 

@@ -11,11 +11,11 @@ import fcntl
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Float, create_engine, event, make_url, select
+from sqlalchemy import Connection, Engine, Executable, Float, Row, create_engine, event, make_url, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
@@ -81,6 +81,7 @@ class Database:
             self.engine = create_engine(self.url, pool_size=20, max_overflow=20, pool_pre_ping=True, pool_timeout=30)
         else:
             raise StoreError(f"database: {self.url.drivername!r}; use sqlite:///PATH or postgresql://USER@HOST/NAME")
+        self._plain = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def _sqlite_engine(self) -> Engine:
         engine = create_engine(
@@ -97,8 +98,9 @@ class Database:
 
         @event.listens_for(engine, "begin")
         def _begun(connection: Connection) -> None:
-            writes = connection.get_execution_options().get("writes", False)
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+            options = connection.get_execution_options()
+            if options.get("isolation_level") != "AUTOCOMMIT":
+                connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes", False) else "BEGIN")
 
         return engine
 
@@ -163,6 +165,17 @@ class Database:
                 if attempt + 1 == RETRIES or _sqlstate(error) not in ("40001", "40P01"):
                     raise
         raise AssertionError("unreachable")
+
+    def look_through(self, *tables: str) -> None:
+        """Let PostgreSQL see how long tables have become, rather than a minute later and with claims waiting."""
+        if not self.sqlite:
+            with self.write() as connection:
+                connection.exec_driver_sql(f"ANALYZE {', '.join(tables)}")
+
+    def glance(self, statement: Executable, parameters: Mapping[str, Any]) -> Row[Any] | None:
+        """The first row of one statement that reads, without a transaction around it."""
+        with _translated(), self._plain.connect() as connection:
+            return connection.execute(statement, parameters).first()
 
     @contextlib.contextmanager
     def _turn(self) -> Generator[None, None, None]:

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     Connection,
+    Exists,
     Float,
     Integer,
     Select,
     String,
+    and_,
     bindparam,
     exists,
     func,
@@ -33,8 +36,9 @@ from assent.label.store.tables import author, batch, draft, item, person, slot, 
 
 OPEN = literal_column("'open'")  # spelled out: only then do both databases use the index of open slots
 PRACTICE = literal_column("'practice'")
+LASTING = 0.99  # a draft renews its lease when less of it is left: not at every few keystrokes
 
-# The statements of a claim, built once: building them anew would cost more than running them.
+# The statements, built once: building them anew would cost more than running them.
 _me, _team = bindparam("me", type_=Integer), bindparam("my_team", type_=String)
 _lease = bindparam("my_lease", type_=Float)
 _slot = slot.alias("free")
@@ -42,6 +46,17 @@ _other = slot.alias("other")
 _OPEN_BATCHES = select(batch.c.id).where(  # made by somebody else: nobody works on what they themselves put in
     batch.c.state == "open", or_(batch.c.author.is_(None), batch.c.author != _me)
 )
+
+
+def _of_each(rows: Select[tuple[int]]) -> Exists:
+    """Whether there are such rows, asked of each slot in turn.
+
+    OFFSET keeps PostgreSQL from turning the question into a join, for which it would look through whole tables: it does
+    not know yet how long they are when a batch has just come in.
+    """
+    return rows.offset(literal_column("0")).exists()
+
+
 # A free slot is looked for along the queue, in the order of priority, and the rest is asked of each in turn. Asked as
 # "in one of the open batches", SQLite would take all slots of a batch and sort them.
 _FREE = select(_slot.c.id).where(
@@ -50,10 +65,10 @@ _FREE = select(_slot.c.id).where(
     or_(_slot.c.team == "any", _slot.c.team == _team),
     or_(_slot.c.reserved.is_(None), _slot.c.reserved == _me),
     _slot.c.after <= now(),
-    _OPEN_BATCHES.where(batch.c.id == _slot.c.batch).exists(),
-    ~exists().where(_other.c.item == _slot.c.item, _other.c.labeler == _me),
-    ~exists().where(view.c.item == _slot.c.item, view.c.labeler == _me, view.c.state != "open"),
-    ~exists().where(author.c.item == _slot.c.item, author.c.person == _me),
+    _of_each(_OPEN_BATCHES.where(batch.c.id == _slot.c.batch)),
+    ~_of_each(select(_other.c.id).where(_other.c.item == _slot.c.item, _other.c.labeler == _me)),
+    ~_of_each(select(view.c.id).where(view.c.item == _slot.c.item, view.c.labeler == _me, view.c.state != "open")),
+    ~_of_each(select(author.c.item).where(author.c.item == _slot.c.item, author.c.person == _me)),
 )
 _LEFT = select(func.count()).select_from(_FREE.limit(200).subquery())
 
@@ -69,15 +84,47 @@ def _taking(free: Select[tuple[int]]) -> Any:
 _TAKE = _taking(_FREE)
 _TAKE_OF = _taking(_FREE.where(_slot.c.item == bindparam("only_item", type_=Integer)))
 _HELD = (
-    update(slot)
-    .where(slot.c.labeler == _me, slot.c.state == OPEN, slot.c.batch.in_(_OPEN_BATCHES))
-    .values(expires=now() + _lease)
-    .returning(slot.c.item, slot.c.batch)
+    select(slot.c.id, slot.c.item, slot.c.batch)
+    .add_columns(_OPEN_BATCHES.where(batch.c.id == slot.c.batch).exists().label("open"))
+    .where(slot.c.labeler == _me, slot.c.state == OPEN)
+    .with_for_update(of=slot)
 )
+_RENEW = update(slot).where(slot.c.id == bindparam("the_slot", type_=Integer)).values(expires=now() + _lease)
 _LEAVE = (  # a slot of a batch that is closed must not keep its labeler from other work
-    update(slot)
-    .where(slot.c.labeler == _me, slot.c.state == OPEN, slot.c.batch.not_in(_OPEN_BATCHES))
-    .values(labeler=None, expires=0)
+    update(slot).where(slot.c.id == bindparam("the_slot", type_=Integer)).values(labeler=None, expires=0)
+)
+_PRACTICE = (
+    select(item.c.id, item.c.batch)
+    .join(batch, batch.c.id == item.c.batch)
+    .where(item.c.stratum == PRACTICE, item.c.state == "open", batch.c.state == "open")
+    .where(~exists().where(view.c.item == item.c.id, view.c.labeler == _me, view.c.state != "open"))
+    .order_by(item.c.batch, item.c.id)  # by id alone, SQLite would look through all items for the first
+    .limit(1)
+)
+_SEEN = (  # what a labeler has been shown of an item, and what it takes to show it
+    select(view.c.id.label("view"), item.c.responses, batch.c.plan, person.c.uid)
+    .join(batch, batch.c.id == item.c.batch)
+    .join(person, person.c.id == _me)
+    .outerjoin(view, and_(view.c.item == item.c.id, view.c.labeler == person.c.id))
+    .where(item.c.id == bindparam("the_item", type_=Integer))
+)
+_SHOW = insert(view).values(state="open", opened=now())
+_identity = bindparam("the_view", type_=String)
+_OWNED = select(view).where(view.c.id == _identity, view.c.labeler == _me)
+_LOCKED = _OWNED.with_for_update()
+_DRAFTED = (
+    select(view.c.state, draft.c.version, slot.c.id.label("slot"), (slot.c.expires - now()).label("lasts"))
+    .outerjoin(draft, draft.c.view == view.c.id)
+    .outerjoin(slot, and_(slot.c.item == view.c.item, slot.c.labeler == view.c.labeler, slot.c.state == OPEN))
+    .where(view.c.id == _identity, view.c.labeler == _me)
+    .with_for_update(of=view)
+)
+_DRAFT = select(draft.c.version, draft.c.document).where(draft.c.view == _identity)
+_KEEP = insert(draft).values(version=1, at=now())
+_KEEP_NEXT = (
+    update(draft)
+    .where(draft.c.view == _identity, draft.c.version == bindparam("from_version", type_=Integer))
+    .values(version=draft.c.version + 1, document=bindparam("said", type_=JSON), at=now())
 )
 
 
@@ -91,6 +138,11 @@ class RefusedError(Exception):
         self.more = more
 
 
+def absent() -> RefusedError:
+    """What is said of a task that is somebody else's, or nobody's."""
+    return RefusedError(404, "there is no such task among yours")
+
+
 @dataclass(frozen=True)
 class Worker:
     """Who works: a person's number and team, and how long a lease lasts, in seconds."""
@@ -101,21 +153,29 @@ class Worker:
 
 
 def claim(database: Database, worker: Worker) -> tuple[str | None, int]:
-    """The view a labeler is to work on, or None when there is nothing; and how many free slots are left for the team.
+    """The view a labeler is to work on and 0; or None, and how many free slots there were all the same (others' locks).
 
     An open lease is given again, also one that ran out unless somebody else has taken the slot.
     """
-    return database.transact(lambda connection: (_claim(connection, worker), left(connection, worker)))
+
+    def work(connection: Connection) -> tuple[str | None, int]:
+        identity = claimed(connection, worker)
+        return identity, left(connection, worker) if identity is None else 0
+
+    return database.transact(work)
 
 
-def _claim(connection: Connection, worker: Worker) -> str | None:
+def claimed(connection: Connection, worker: Worker) -> str | None:
+    """`claim` inside the caller's transaction: the view."""
     held = connection.execute(_HELD, _parameters(worker)).first()
-    if held is not None:
+    if held is not None and held.open:
+        connection.execute(_RENEW, {"the_slot": held.id, "my_lease": worker.lease})
         return _view(connection, worker, held.item, held.batch)
-    practice = _practice(connection, worker)
+    practice = connection.execute(_PRACTICE, {"me": worker.id}).first()
     if practice is not None:
-        return practice
-    connection.execute(_LEAVE, _parameters(worker))
+        return _view(connection, worker, practice.id, practice.batch)
+    if held is not None:
+        connection.execute(_LEAVE, {"the_slot": held.id})
     taken = take(connection, worker)
     return None if taken is None else _view(connection, worker, taken[0], taken[1])
 
@@ -141,35 +201,16 @@ def _parameters(worker: Worker) -> dict[str, Any]:
     return {"me": worker.id, "my_team": worker.team, "my_lease": worker.lease}
 
 
-def _practice(connection: Connection, worker: Worker) -> str | None:
-    """A practice item that the labeler has not finished; it has no slots, everybody gets it once."""
-    done = exists().where(view.c.item == item.c.id, view.c.labeler == worker.id, view.c.state != "open")
-    row = connection.execute(
-        select(item.c.id, item.c.batch)
-        .join(batch, batch.c.id == item.c.batch)
-        .where(item.c.stratum == PRACTICE, item.c.state == "open", batch.c.state == "open", ~done)
-        .order_by(item.c.batch, item.c.id)  # by id alone, SQLite would look through all items for the first
-        .limit(1)
-    ).first()
-    return None if row is None else _view(connection, worker, row.id, row.batch)
-
-
 def _view(connection: Connection, worker: Worker, item_id: int, batch_id: int) -> str:
     """What a labeler is shown of an item, made at the first claim and the same for ever after."""
-    found = connection.execute(
-        select(view.c.id).where(view.c.item == item_id, view.c.labeler == worker.id)
-    ).scalar_one_or_none()
-    if found is not None:
-        return found
-    count = len(connection.execute(select(item.c.responses).where(item.c.id == item_id)).scalar_one())
-    seed = connection.execute(select(batch.c.plan).where(batch.c.id == batch_id)).scalar_one().get("seed", 0)
-    uid = connection.execute(select(person.c.uid).where(person.c.id == worker.id)).scalar_one()
+    row = connection.execute(_SEEN, {"me": worker.id, "the_item": item_id}).one()
+    if row.view is not None:
+        return row.view
     identity = secrets.token_hex(16)
-    shown = [[secrets.token_hex(4), place] for place in order(seed, item_id, uid, count)]
+    places = order(row.plan.get("seed", 0), item_id, row.uid, len(row.responses))
+    shown = [[secrets.token_hex(4), place] for place in places]
     connection.execute(
-        insert(view).values(
-            id=identity, item=item_id, batch=batch_id, labeler=worker.id, shown=shown, state="open", opened=now()
-        )
+        _SHOW, {"id": identity, "item": item_id, "batch": batch_id, "labeler": worker.id, "shown": shown}
     )
     return identity
 
@@ -187,10 +228,9 @@ def order(seed: int, item_id: int, labeler: str, count: int) -> list[int]:
 
 def owned(connection: Connection, worker: Worker, identity: str, *, locked: bool = False) -> Any:
     """The row of a labeler's own view; anybody else's does not exist for them. locked: against other windows."""
-    statement = select(view).where(view.c.id == identity, view.c.labeler == worker.id)
-    row = connection.execute(statement.with_for_update() if locked else statement).first()
+    row = connection.execute(_LOCKED if locked else _OWNED, {"the_view": identity, "me": worker.id}).first()
     if row is None:
-        raise RefusedError(404, "there is no such task among yours")
+        raise absent()
     return row
 
 
@@ -205,24 +245,27 @@ def keep_draft(database: Database, worker: Worker, identity: str, document: Any,
         raise RefusedError(422, error.args[0]) from None
 
     def work(connection: Connection) -> int:
-        row = owned(connection, worker, identity, locked=True)
+        row = connection.execute(_DRAFTED, {"the_view": identity, "me": worker.id}).first()
+        if row is None:
+            raise absent()
         if row.state != "open":
             raise RefusedError(409, "this task has been handed in; open it again to revise it")
-        known = connection.execute(select(draft).where(draft.c.view == identity)).first()
-        if known is not None and known.version != version:
-            if known.document == kept:
-                return known.version  # the answer to this request was lost on its way
-            raise RefusedError(409, "another window has a newer draft", version=known.version, document=known.document)
-        if known is None:
-            connection.execute(insert(draft).values(view=identity, version=1, document=kept, at=now()))
+        if row.version is None:
+            connection.execute(_KEEP, {"view": identity, "document": kept})
         else:
-            fresh = {"version": known.version + 1, "document": kept, "at": now()}
-            connection.execute(update(draft).where(draft.c.view == identity).values(**fresh))
-        connection.execute(
-            update(slot)
-            .where(slot.c.item == row.item, slot.c.labeler == worker.id, slot.c.state == OPEN)
-            .values(expires=now() + worker.lease)
-        )
-        return 1 if known is None else known.version + 1
+            change = {"the_view": identity, "from_version": version, "said": kept}
+            if row.version != version or connection.execute(_KEEP_NEXT, change).rowcount == 0:
+                return _already(connection, identity, kept)
+        if row.slot is not None and row.lasts < LASTING * worker.lease:
+            connection.execute(_RENEW, {"the_slot": row.slot, "my_lease": worker.lease})
+        return 1 if row.version is None else version + 1
 
     return database.transact(work)
+
+
+def _already(connection: Connection, identity: str, kept: Any) -> int:
+    """The version of a draft that says the same, since the answer to it was lost on its way; else RefusedError 409."""
+    known = connection.execute(_DRAFT, {"the_view": identity}).one()
+    if known.document == kept:
+        return known.version
+    raise RefusedError(409, "another window has a newer draft", version=known.version, document=known.document)
