@@ -11,7 +11,7 @@ import torch
 from tests import tiny
 from torch import Tensor
 
-from assent.engine.attention import plans, processor
+from assent.engine.attention import plans
 from assent.engine.attention.plans import Cache, DecodePlan, PrefillPlan, RowPlan
 from assent.engine.forward import RowForward
 from assent.engine.generate import Key
@@ -20,6 +20,8 @@ from assent.engine.learner import Learner, Optimiser
 from assent.engine.logits import chosen_logprobs
 from assent.engine.machine import Machine
 from assent.engine.models import LanguageModel, Lora, ScalarModel
+from assent.engine.processor import attention as processor
+from assent.engine.processor import library
 from assent.train.sft import next_token
 
 CPU = torch.device("cpu")
@@ -48,7 +50,7 @@ def relative(found: Tensor, expected: Tensor) -> float:
 TREES = row([(5, 4), (1, 1), (60, 3, 41, 70), (7,), (2, 1, 1), (130, 9)])
 
 
-@pytest.mark.skipif(processor.kernels() is None, reason="no C++ compiler")
+@pytest.mark.skipif(library.kernels() is None, reason="no C++ compiler")
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.bfloat16, 1e-2)])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_kernels_agree_with_slices_forward_and_backward(
@@ -70,7 +72,7 @@ def test_the_kernels_agree_with_slices_forward_and_backward(
         assert relative(gradient, right) < bound
 
 
-@pytest.mark.skipif(processor.kernels() is None, reason="no C++ compiler")
+@pytest.mark.skipif(library.kernels() is None, reason="no C++ compiler")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_token_against_the_cache_sees_what_it_sees_in_its_row(shape: tuple[int, int, int, int | None]) -> None:
     """Prompts enter the cache, then each sequence goes on token by token: kernel, portable way and one row agree."""
@@ -99,13 +101,13 @@ def test_without_a_compiler_or_when_told_so_attention_is_portable(monkeypatch: p
     for name, value in (("CXX", "false"), ("ASSENT_KERNELS", "0")):
         with monkeypatch.context() as patch:
             patch.setenv(name, value)
-            processor.kernels.cache_clear()
-            assert processor.kernels() is None
+            library.kernels.cache_clear()
+            assert library.kernels() is None
             assert not processor.takes(*tensors(3, 2, 2, 16, torch.float32))
-    processor.kernels.cache_clear()
+    library.kernels.cache_clear()
 
 
-@pytest.mark.skipif(processor.kernels() is None, reason="no C++ compiler")
+@pytest.mark.skipif(library.kernels() is None, reason="no C++ compiler")
 def test_kernels_are_built_once_and_anew_for_another_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     built: list[Any] = []
@@ -116,15 +118,16 @@ def test_kernels_are_built_once_and_anew_for_another_source(monkeypatch: pytest.
         return run(command, **options)
 
     monkeypatch.setattr(subprocess, "run", counted)
-    source = tmp_path / "other.cpp"
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    monkeypatch.setattr(library, "FOLDER", sources)
     for text, count in (("int first;", 1), ("int first;", 1), ("int second;", 2)):
-        source.write_text(text)
-        monkeypatch.setattr(processor, "SOURCE", source)
-        processor.kernels.cache_clear()
-        assert processor.kernels() is not None
+        (sources / "other.cpp").write_text(text)
+        library.kernels.cache_clear()
+        assert library.kernels() is not None
         assert len(built) == count
     monkeypatch.undo()
-    processor.kernels.cache_clear()
+    library.kernels.cache_clear()
 
 
 @pytest.mark.parametrize("steps", [3, 16])

@@ -15,6 +15,8 @@ from torch.nn.functional import pad
 
 from assent.engine.attention.plans import Cache
 from assent.engine.forward import RowForward
+from assent.engine.processor.drawing import draw
+from assent.engine.processor.library import runs_on
 
 LOOK = {"cpu": 1, "cuda": 16}  # steps before the host looks
 BLOCK = 128  # tokens of the vocabulary whose probabilities are added up first
@@ -123,6 +125,8 @@ def pick(
     The cumulative distribution is summed in fp64, first over blocks of the vocabulary, then inside the block that holds
     the quantile. Temperature 0: the likeliest tokens, with their log-probabilities at temperature 1.
     """
+    if runs_on(logits) and logits.dtype == torch.float32:
+        return draw(logits, uniform, temperature)
     scaled = logits if temperature in (0, 1) else logits / temperature
     largest = scaled.amax(-1, keepdim=True)
     weights = torch.exp(scaled - largest)

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from assent.engine import blocks
 from assent.engine.attention.plans import (
     NAME,
     Cache,
@@ -168,9 +169,11 @@ def choose(module: Any, machine: Machine, warn: Callable[[str], None]) -> Forwar
         with watching_windows() as windows:
             found = _probe(module, RowForward(module, exact))
         _refuse_hidden_windows(module.config, windows)
-        error = max(_error(a, b) for a, b in zip(expected, found, strict=True))
+        error = _error(expected, found)
         if not error < PARITY:
             raise UnsupportedError(f"rows differ from single sequences by {error:.2g}")
+        if blocks.fuse(module) and not _error(expected, _probe(module, RowForward(module, exact))) < PARITY:
+            blocks.unfuse(module)
         return RowForward(module, machine)
     except Exception as reason:  # whatever a foreign model makes of a row, the plain path is right
         module.set_attn_implementation(usual)
@@ -181,9 +184,9 @@ def choose(module: Any, machine: Machine, warn: Callable[[str], None]) -> Forwar
         return PlainForward(module, machine)
 
 
-def _error(expected: Tensor, found: Tensor) -> float:
+def _error(expected: list[Tensor], found: list[Tensor]) -> float:
     """The largest difference, beside the largest number where that is more than 1 (states of large models)."""
-    return float((expected - found).abs().max() / expected.abs().max().clamp(min=1))
+    return max(float((a - b).abs().max() / a.abs().max().clamp(min=1)) for a, b in zip(expected, found, strict=True))
 
 
 def _probe(module: Any, forward: Forward) -> list[Tensor]:

@@ -17,9 +17,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import AttentionInterface
 
-from assent.engine.attention import flash, processor, slices, step
+from assent.engine.attention import flash, slices, step
 from assent.engine.layout import Layout
 from assent.engine.machine import Machine
+from assent.engine.processor import attention as processor
 
 NAME = "assent"
 
@@ -86,13 +87,18 @@ def attend(
     for name in ("softcap", "s_aux", "position_bias", "head_mask"):
         if variants.get(name) is not None:
             raise UnsupportedError(f"attention with {name}")
-    plan, seen = in_force(), _seen_windows.get()
-    if seen is not None:
-        seen.add(sliding_window)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
     layer: Any = module.layer_idx
-    return plan.attend(layer, query, key, value, scale, sliding_window)[None], None
+    return attend_row(layer, query, key, value, scale, sliding_window)[None], None
+
+
+def attend_row(layer: int, query: Row, key: Row, value: Row, scale: float, window: int | None) -> Row:
+    """Attention by the plan in force."""
+    seen = _seen_windows.get()
+    if seen is not None:
+        seen.add(window)
+    return in_force().attend(layer, query, key, value, scale, window)
 
 
 AttentionInterface.register(NAME, attend)
@@ -146,10 +152,7 @@ class Cache:
 
     def _store(self, row: Row) -> Tensor:
         _, heads, width = row.shape
-        shape, dtype = (self.slots, self.length, heads, width), self._dtype or row.dtype
-        if row.device.type == "cuda":  # flash attention reads the heads of a place side by side
-            return row.new_zeros(shape, dtype=dtype)
-        return row.new_zeros((self.slots, heads, self.length, width), dtype=dtype).transpose(1, 2)
+        return row.new_zeros((self.slots, self.length, heads, width), dtype=self._dtype or row.dtype)
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` places of one slot to another."""

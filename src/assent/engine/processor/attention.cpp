@@ -3,80 +3,15 @@
 // One task is one tree (a prompt and the branches that see it) and one key head with the query heads that share it, so
 // that nothing is ever added up by two threads and a result depends on its own sequence alone. Keys and values of a task
 // are widened to fp32 once; all products run through one register-blocked kernel. The softmax is exact, in two passes
-// over blocks of queries. Python's side, with shapes and types, is processor.py.
+// over blocks of queries. Python's side, with shapes and types, is attention.py.
 
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
-#include <cstring>
 #include <utility>
-#include <vector>
+
+#include "vector.h"
 
 namespace {
 
-constexpr int64_t LANES = 16;         // floats of one vector
-constexpr int64_t QUERIES = 32;       // rows of a block of queries
-typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef int32_t Integers __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef uint16_t Halves __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
-
-int64_t padded(int64_t n) { return (n + LANES - 1) / LANES * LANES; }
-
-Vector load(const float* p) { return *reinterpret_cast<const Vector*>(p); }
-void store(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
-Vector splat(float x) { return Vector{} + x; }
-
-float total(Vector v) {  // in a tree
-  float x[LANES];
-  store(x, v);
-  for (int64_t half = LANES / 2; half; half /= 2)
-    for (int64_t i = 0; i < half; i++) x[i] += x[i + half];
-  return x[0];
-}
-
-// -- bfloat16 ---------------------------------------------------------------------------------------------------------
-
-float widen(uint16_t x) {
-  uint32_t bits = uint32_t(x) << 16;
-  float y;
-  std::memcpy(&y, &bits, 4);
-  return y;
-}
-
-Vector widen(const uint16_t* p) {
-  Halves narrow = *reinterpret_cast<const Halves*>(p);
-  return (Vector)(__builtin_convertvector(narrow, Integers) << 16);
-}
-
-uint16_t narrow(float x) {  // to nearest, ties to even
-  uint32_t bits;
-  std::memcpy(&bits, &x, 4);
-  if ((bits & 0x7fffffff) > 0x7f800000) return 0x7fc0;
-  return uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-
-// -- exp: 2^(x log2 e) with a polynomial on [-1/2, 1/2]; relative error below 2e-7, 0 below -87 ------------------------
-
-Vector exponential(Vector x) {
-  x = x > splat(88.0f) ? splat(88.0f) : x;
-  Vector zero = {};
-  Integers alive = x > splat(-87.0f);
-  Vector y = x * splat(1.44269504f);
-  Vector magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
-  Vector n = (y + magic) - magic;
-  Vector r = x - n * splat(0.693145752f);
-  r = r - n * splat(1.42860677e-6f);
-  Vector p = splat(1.38888889e-3f);
-  p = p * r + splat(8.33333333e-3f);
-  p = p * r + splat(4.16666667e-2f);
-  p = p * r + splat(1.66666667e-1f);
-  p = p * r + splat(0.5f);
-  p = p * r + splat(1.0f);
-  p = p * r + splat(1.0f);
-  Integers exponent = (__builtin_convertvector(n, Integers) + 127) << 23;
-  Vector scaled = p * (Vector)exponent;
-  return alive ? scaled : zero;
-}
+constexpr int64_t QUERIES = 32;  // rows of a block of queries
 
 // -- C (+)= A B: A by single numbers with any strides, B and C by vectors; widths are multiples of LANES ---------------
 
@@ -134,35 +69,14 @@ struct Tensor {
   int64_t row, head, place;  // strides, in elements
   int64_t half;              // 1: bf16
 
+  int64_t offset(int64_t at, int64_t which, int64_t where = 0) const { return at * row + which * head + where * place; }
+
   void read(int64_t at, int64_t which, int64_t width, float* out, int64_t where = 0) const {
-    int64_t offset = at * row + which * head + where * place;
-    if (half) {
-      const uint16_t* p = static_cast<const uint16_t*>(data) + offset;
-      int64_t i = 0;
-      for (; i + LANES <= width; i += LANES) store(out + i, widen(p + i));
-      for (; i < width; i++) out[i] = widen(p[i]);
-    } else {
-      std::memcpy(out, static_cast<const float*>(data) + offset, 4 * width);
-    }
+    read_row(data, half, offset(at, which, where), width, out);
   }
 
   void write(int64_t at, int64_t which, int64_t width, const float* in, float factor, int64_t where = 0) const {
-    int64_t offset = at * row + which * head + where * place;
-    if (half) {
-      uint16_t* p = static_cast<uint16_t*>(data) + offset;
-      for (int64_t i = 0; i < width; i++) p[i] = narrow(in[i] * factor);
-    } else {
-      float* p = static_cast<float*>(data) + offset;
-      for (int64_t i = 0; i < width; i++) p[i] = in[i] * factor;
-    }
-  }
-};
-
-struct Buffer {  // floats that grow and are not cleared
-  std::vector<float> memory;
-  float* of(int64_t size) {
-    if (int64_t(memory.size()) < size) memory.resize(size);
-    return memory.data();
+    write_row(data, half, offset(at, which, where), width, in, factor);
   }
 };
 
@@ -378,54 +292,83 @@ struct Decoding {
   int64_t window;
 };
 
+// Rows of one head that follow each other in a store: pieces of LANES numbers, widened.
+template <typename Number>
+struct Places {
+  const Number* data;
+  int64_t step, width;
+
+  Places(const Tensor& t, int64_t slot, int64_t head, int64_t first, int64_t columns)
+      : data(static_cast<const Number*>(t.data) + t.offset(slot, head, first)), step(t.place), width(columns) {}
+
+  Vector whole(int64_t place, int64_t j) const { return widen(data + place * step + j); }
+
+  Vector piece(int64_t place, int64_t j) const {
+    if (width - j >= LANES) return whole(place, j);
+    float x[LANES] = {};
+    for (int64_t i = j; i < width; i++) x[i - j] = widen(data[place * step + i]);
+    return load(x);
+  }
+
+  // Lane i: the product of a query with row first + i.
+  Vector products(const float* query, int64_t first, int64_t count) const {
+    Vector sums[LANES] = {};
+    int64_t j = 0;
+    if (count == LANES)
+      for (; j + LANES <= width; j += LANES)
+        for (int64_t i = 0; i < LANES; i++) sums[i] += load(query + j) * whole(first + i, j);
+    for (; j < width; j += LANES)
+      for (int64_t i = 0; i < count; i++) sums[i] += load(query + j) * piece(first + i, j);
+    return totals(sums);
+  }
+
+  // The sum of the rows, each times its share, N pieces from column j on.
+  template <int64_t N>
+  void blend(const float* shares, int64_t count, int64_t j, Vector whole_of_shares, float* out) const {
+    Vector sums[N] = {};
+    for (int64_t t = 0; t < count; t++)
+      for (int64_t i = 0; i < N; i++)
+        sums[i] += splat(shares[t]) * (N > 1 ? whole(t, j + i * LANES) : piece(t, j));
+    for (int64_t i = 0; i < N; i++) store(out + j + i * LANES, sums[i] / whole_of_shares);
+  }
+
+  void blend(const float* shares, int64_t count, Vector whole_of_shares, float* out) const {
+    int64_t j = 0;
+    for (; j + 4 * LANES <= width; j += 4 * LANES) blend<4>(shares, count, j, whole_of_shares, out);
+    for (; j + 2 * LANES <= width; j += 2 * LANES) blend<2>(shares, count, j, whole_of_shares, out);
+    for (; j < width; j += LANES) blend<1>(shares, count, j, whole_of_shares, out);
+  }
+};
+
+template <typename Number>
 void decode_head(const Decoding& p, Segment& w, int64_t slot, int64_t key_head, int64_t position) {
   int64_t group = p.heads / p.key_heads, wide = padded(p.width), seen = position + 1;
-  int64_t oldest = p.window ? std::max<int64_t>(0, seen - p.window) : 0;
-  int64_t columns = padded(seen - oldest);
-  float* queries = w.keys.of(group * wide);
-  float* scores = w.keys_across.of(group * columns);
-  float* row = w.values.of(wide);
-  float* out = w.values_across.of(group * wide);
-  std::fill(row, row + wide, 0.0f);
+  int64_t oldest = p.window ? std::max<int64_t>(0, seen - p.window) : 0, visible = seen - oldest;
+  float* query = w.keys.of(wide);
+  float* out = w.values_across.of(wide);
+  float* scores = w.keys_across.of(padded(visible));
   for (auto [from, to] : {std::pair{&p.key, &p.keys}, std::pair{&p.value, &p.values}}) {
-    from->read(slot, key_head, p.width, row);
-    to->write(slot, key_head, p.width, row, 1.0f, position);
+    from->read(slot, key_head, p.width, out);
+    to->write(slot, key_head, p.width, out, 1.0f, position);
   }
+  Places<Number> keys(p.keys, slot, key_head, oldest, p.width), values(p.values, slot, key_head, oldest, p.width);
+  std::fill(query, query + wide, 0.0f);
   for (int64_t g = 0; g < group; g++) {
-    std::fill(queries + g * wide, queries + (g + 1) * wide, 0.0f);
-    p.query.read(slot, key_head * group + g, p.width, queries + g * wide);
-    std::fill(scores + g * columns + seen - oldest, scores + (g + 1) * columns, -INFINITY);
-    std::fill(out + g * wide, out + (g + 1) * wide, 0.0f);
-  }
-  for (int64_t t = oldest; t < seen; t++) {
-    p.keys.read(slot, key_head, p.width, row, t);
-    for (int64_t g = 0; g < group; g++) {
-      Vector sum = {};
-      for (int64_t j = 0; j < wide; j += LANES) sum += load(queries + g * wide + j) * load(row + j);
-      scores[g * columns + t - oldest] = total(sum) * p.scale;
-    }
-  }
-  for (int64_t g = 0; g < group; g++) {
-    float* s = scores + g * columns;
-    float best = *std::max_element(s, s + (seen - oldest));
+    int64_t head = key_head * group + g;
+    p.query.read(slot, head, p.width, query);
+    for (int64_t t = 0; t < visible; t += LANES)
+      store(scores + t, keys.products(query, t, std::min(LANES, visible - t)) * splat(p.scale));
+    float best = *std::max_element(scores, scores + visible);
+    std::fill(scores + visible, scores + padded(visible), -INFINITY);
     Vector sum = {};
-    for (int64_t j = 0; j < columns; j += LANES) {
-      Vector e = exponential(load(s + j) - splat(best));
-      store(s + j, e);
+    for (int64_t t = 0; t < visible; t += LANES) {
+      Vector e = exponential(load(scores + t) - splat(best));
+      store(scores + t, e);
       sum += e;
     }
-    float whole = total(sum);
-    for (int64_t j = 0; j < columns; j += LANES) store(s + j, load(s + j) / splat(whole));
+    values.blend(scores, visible, splat(total(sum)), out);
+    p.out.write(slot, head, p.width, out, 1.0f);
   }
-  for (int64_t t = oldest; t < seen; t++) {
-    p.values.read(slot, key_head, p.width, row, t);
-    for (int64_t g = 0; g < group; g++) {
-      Vector share = splat(scores[g * columns + t - oldest]);
-      float* o = out + g * wide;
-      for (int64_t j = 0; j < wide; j += LANES) store(o + j, load(o + j) + share * load(row + j));
-    }
-  }
-  for (int64_t g = 0; g < group; g++) p.out.write(slot, key_head * group + g, p.width, out + g * wide, 1.0f);
 }
 
 }  // namespace
@@ -461,7 +404,8 @@ void decode(const Shape* s, const Tensor* query, const Tensor* key, const Tensor
     static thread_local Segment work;
 #pragma omp for collapse(2) schedule(dynamic, 4)
     for (int64_t slot = 0; slot < s->row; slot++)
-      for (int64_t h = 0; h < s->key_heads; h++) decode_head(p, work, slot, h, positions[slot]);
+      for (int64_t h = 0; h < s->key_heads; h++)
+        (p.keys.half ? decode_head<uint16_t> : decode_head<float>)(p, work, slot, h, positions[slot]);
   }
 }
 }
