@@ -1,0 +1,96 @@
+"""Known parts of decoder blocks in fewer passes, on a processor: norms, attention with rotary positions, gates.
+
+A part is known by its members and, once its forward is exchanged, by its numbers: `forward.choose` compares the model
+with itself before. The parts keep their class's name, their weights and their hooks; a part that computes elsewhere, or
+in a type that the kernels do not know, goes its own way.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from assent.engine.attention import plans
+from assent.engine.processor import blocks
+from assent.engine.processor.library import kernels, runs_on
+
+
+class _Norm(nn.Module):
+    """Mixed into an RMSNorm."""
+
+    def forward(self, hidden_states: Tensor) -> Any:
+        weight: Any = self.weight
+        if not runs_on(hidden_states, weight) or weight.dtype != torch.float32:
+            return super().forward(hidden_states)
+        rows = hidden_states.reshape(-1, hidden_states.shape[-1])
+        return blocks.norm(rows, weight, _epsilon(self), _computing(hidden_states)).view(hidden_states.shape)
+
+
+class _Gated(nn.Module):
+    """Mixed into an MLP of the form down(silu(gate(x)) * up(x))."""
+
+    def forward(self, x: Tensor) -> Any:
+        part: Any = self
+        gates, ups = part.gate_proj(x), part.up_proj(x)
+        if not runs_on(gates, ups):
+            return part.down_proj(part.act_fn(gates) * ups)
+        width = gates.shape[-1]
+        return part.down_proj(blocks.gate(gates.view(-1, width), ups.view(-1, width)).view(gates.shape))
+
+
+class _Rotary(nn.Module):
+    """Mixed into an attention whose queries and keys are rotated and nothing else."""
+
+    def forward(self, hidden_states: Tensor, *arguments: Any, position_embeddings: Any, **named: Any) -> Any:
+        part: Any = self
+        cosines, sines = (table[0] for table in position_embeddings)
+        elsewhere = part.config._attn_implementation != plans.NAME
+        if elsewhere or not runs_on(hidden_states, cosines, sines) or cosines.dtype != torch.float32:
+            return super().forward(hidden_states, *arguments, position_embeddings=position_embeddings, **named)
+        row = hidden_states.shape[1]
+        query, key, value = (
+            project(hidden_states)[0].view(row, -1, part.head_dim)
+            for project in (part.q_proj, part.k_proj, part.v_proj)
+        )
+        query, key = (blocks.rotate(one, cosines, sines) for one in (query, key))
+        window = getattr(self, "sliding_window", None)
+        out = plans.attend_row(part.layer_idx, query, key, value, part.scaling, window)
+        return part.o_proj(out.reshape(1, row, -1)), None
+
+
+def fuse(module: nn.Module) -> bool:
+    """Exchange the forward of every known part; whether there was one."""
+    if kernels() is None:
+        return False
+    known = [(part, kind) for part in module.modules() if (kind := _known(part)) is not None]
+    for part, kind in known:
+        own = type(part)
+        part.__class__ = type(own.__name__, (kind, own), {"__module__": own.__module__})
+    return bool(known)
+
+
+def unfuse(module: nn.Module) -> None:
+    """Give every part its own forward back."""
+    for part in module.modules():
+        if isinstance(part, (_Norm, _Gated, _Rotary)):
+            part.__class__ = type(part).__mro__[2]
+
+
+def _known(part: nn.Module) -> type | None:
+    members = {name for name, _ in part.named_children()}
+    if type(part).__name__.endswith("RMSNorm") and {name for name, _ in part.named_parameters()} == {"weight"}:
+        return _Norm if _epsilon(part) is not None else None
+    if members == {"gate_proj", "up_proj", "down_proj", "act_fn"}:
+        return _Gated if type(part.act_fn) in (nn.SiLU,) or type(part.act_fn).__name__ == "SiLUActivation" else None
+    if members == {"q_proj", "k_proj", "v_proj", "o_proj"} and hasattr(part, "scaling") and hasattr(part, "head_dim"):
+        return _Rotary
+    return None
+
+
+def _epsilon(norm: Any) -> Any:
+    return getattr(norm, "variance_epsilon", None) or getattr(norm, "eps", None)
+
+
+def _computing(states: Tensor) -> torch.dtype:
+    """What the product after a norm would round to anyway."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else states.dtype

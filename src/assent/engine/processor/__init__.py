@@ -1,0 +1,1 @@
+"""Kernels for a processor in C++, built at their first use (library), and their use from torch."""
