@@ -9,7 +9,7 @@ from assent import records
 from assent.commands import Files, Flat
 from assent.data import public
 from assent.engine.machine import Machine
-from assent.evaluate import grids, judge_grids, judging, made, people, people_grids, teams
+from assent.evaluate import grids, judge_grids, judging, made, people, people_grids, teams, weighing
 from assent.evaluate.measure import Settings
 from assent.run import Run
 
@@ -49,6 +49,8 @@ class People(Part):
     """The policy that the others are held against."""
     held_out: tuple[str, ...] = ()
     """Labelers whose data no model was trained on: ids, a file of them, or the answers.jsonl of an export."""
+    answers: Files = ()
+    """The answers.jsonl of exports: the chance with which each item was chosen. Those beside --rankings are found."""
     detect: float = 0.0
     """The smallest win rate that would matter: says how many judgements tell it from a tie."""
     ties: float = 0.0
@@ -65,14 +67,25 @@ class People(Part):
         held_out = teams.held_out(self.held_out)
         return people.Question(baseline=self.baseline, held_out=held_out, detect=self.detect, ties=self.ties)
 
+    def chances(self) -> dict[str, float]:
+        """By the id of a ranking, the chance with which its item was chosen; ValueError where --answers has none."""
+        found = weighing.propensities(self.answers or weighing.beside(self.rankings))
+        if self.answers and not found:
+            raise ValueError(
+                "--answers: no row has a propensity; give the answers.jsonl of an export of `assent label`"
+            )
+        return found
+
     def prefer(self, run: Run) -> None:
         """Section 4.1 from rankings and ratings."""
         ranked, rejected = read(self.rankings, records.Ranking)
         rated, others = read(self.ratings, records.Rating)
-        found = people.judged(ranked, rated, self.question)
+        question = dataclasses.replace(self.question, chances=self.chances())
+        found = people.judged(ranked, rated, question)
         made.reject(run, "preference", [*rejected, *others])
         found["gaps"] += _left_out([*rejected, *others])
-        self.done(run, "preference", found, *self.rankings, *self.ratings)
+        weighed = (self.answers or weighing.beside(self.rankings)) if question.chances else ()
+        self.done(run, "preference", found, *self.rankings, *self.ratings, *weighed)
         grids.show(people_grids.grids(found))
         tell(found["gaps"])
 

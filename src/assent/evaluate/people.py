@@ -5,8 +5,8 @@ was planned is held against what was collected. `people_table` prints them.
 """
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from assent.evaluate import preference
 from assent.evaluate.rows import Row, rounded, spread, with_holm
 from assent.evaluate.standing import agreements, rated, strengths
+from assent.evaluate.weighing import weighted
 from assent.records import Ranking, Rating
 from assent.statistics import clustered_mean, planning
 from assent.statistics.clusters import FEWEST_PROMPTS, standard_error
@@ -26,13 +27,15 @@ class Question:
 
     baseline: the policy that the others are held against; the paper's is the 175B SFT model. held_out: labelers whose
     data no model was trained on. detect: the smallest win rate that would matter, for planning; 0 plans nothing.
-    ties: their share while nothing was collected.
+    ties: their share while nothing was collected. chances: by the id of a ranking, with which probability its item was
+    chosen, where a batch was chosen actively.
     """
 
     baseline: str = ""
     held_out: Collection[str] = ()
     detect: float = 0.0
     ties: float = 0.0
+    chances: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 def judged(rankings: Sequence[Ranking], ratings: Sequence[Rating], question: Question) -> Row:
@@ -53,6 +56,8 @@ def judged(rankings: Sequence[Ranking], ratings: Sequence[Rating], question: Que
     found |= {"baseline": question.baseline, "held_out": sorted(question.held_out)}
     if kept:
         found |= compared(kept, question)
+        found["weighted"], lacking = weighted(kept, question.baseline, question.held_out, question.chances)
+        gaps += lacking
         found["strengths"] = strengths(named)
         found["agreement"] = agreements(named, question.held_out)
     found |= rated(ratings, question.held_out)

@@ -21,7 +21,15 @@ FIGURE_4 = ("fails_instruction", "satisfies_constraint", "hallucination", "inapp
 
 def grids(found: Mapping[str, Any]) -> list[Grid]:
     """All tables that the results have something for."""
-    made = [*_rates(found), *_beside(found), *_strengths(found), *_rated(found), *_agreement(found), *_plan(found)]
+    made = [
+        *_rates(found),
+        *_weighted(found),
+        *_beside(found),
+        *_strengths(found),
+        *_rated(found),
+        *_agreement(found),
+        *_plan(found),
+    ]
     return [grid for grid in made if grid.rows]
 
 
@@ -54,6 +62,42 @@ def _rate_grid(title: str, rows: Sequence[Mapping[str, Any]], *extra: str) -> Gr
         *_cautions(rows),
     )
     return Grid(title, columns, cells, notes, axis=(0.0, 1.0), line=0.5)
+
+
+def _weighted(found: Mapping[str, Any]) -> Iterator[Grid]:
+    """The rates of items that were chosen actively, weighed back to all that were offered."""
+    rows = [row for row in found.get("weighted", []) if row["use_case"] == "all" or row["group"] == "all"]
+    cells = tuple(
+        (
+            words(row["policy"]),
+            words(f"{GROUPS[row['group']]} ({row['labelers']})"),
+            words(row["use_case"]),
+            interval(row),
+            _team(row),
+            interval(row, "plain_value", "plain_low", "plain_high"),
+            *(words(row[name]) for name in ("n", "effective", "largest")),
+        )
+        for row in rows
+    )
+    notes = (
+        "Items were chosen with different chances, the uncertain ones more often. Weighed by 1 / propensity (Hajek's "
+        "estimator, no weight clipped) a rate is about all items that were offered; the raw one is about those chosen.",
+        "Effective: judgements of equal weight that would say as much (Kish). Largest: the largest weight, in means.",
+        *_cautions(rows),
+    )
+    title = f"Win rates weighed by how items were chosen, over {found.get('baseline', '')}"
+    columns = (
+        "policy",
+        "labelers",
+        "use case",
+        "weighted",
+        "this team only",
+        "raw",
+        "judgements",
+        "effective",
+        "largest",
+    )
+    yield Grid(title, columns, cells, notes, axis=(0.0, 1.0), line=0.5)
 
 
 def _team(row: Mapping[str, Any]) -> Cell:
