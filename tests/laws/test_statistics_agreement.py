@@ -19,7 +19,8 @@ from assent.statistics.consistency import (
     ranks_of,
     retest_agreement,
 )
-from assent.statistics.labelers import RULES, Rankings, Rule, between_labelers, pairwise_agreement, standings
+from assent.statistics.labelers import between_labelers, pairwise_agreement, standings
+from assent.statistics.meetings import RULES, Rankings, Rule, credit, grouped, meetings, signs
 
 # -- Krippendorff --------------------------------------------------------------------------------------------------
 
@@ -172,6 +173,26 @@ def test_agreement_by_a_slow_loop(rule: Rule) -> None:
     assert found.found.this_team.low == pytest.approx(
         estimate - stats.t.ppf(0.975, len(items) - 1) * math.sqrt(by_item)
     )
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_meetings_are_those_of_a_slow_loop(rule: Rule) -> None:
+    """To the last bit, and in the same order: items of 1 to 9 responses that one to twelve labelers ranked."""
+    generator = np.random.default_rng(7)
+    rankings: dict[str, dict[str, list[int]]] = {}
+    for item in range(80):
+        size, count = int(generator.integers(1, 10)), int(generator.integers(1, 13))
+        who = generator.choice(20, size=count, replace=False)
+        rankings[f"p{item}"] = {f"l{n}": generator.integers(1, size + 1, size=size).tolist() for n in who}
+    slow: list[tuple[int, str, str, float, int]] = []
+    for item, by_labeler in enumerate(rankings.values()):
+        for one, other in combinations(sorted(by_labeler), 2):
+            if len(counted := credit(signs(by_labeler[one]), signs(by_labeler[other]), rule)):
+                slow.append((item, one, other, float(counted.mean()), len(counted)))
+    found = meetings(grouped(rankings), rule)
+    labelers = [(found.names[one], found.names[other]) for one, other in found.labelers]
+    columns = (found.item.tolist(), *zip(*labelers, strict=True), found.agree.tolist(), found.pairs.tolist())
+    assert list(zip(*columns, strict=True)) == slow
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -19,7 +19,8 @@ from assent.evaluate.standing import by_item
 from assent.evaluate.tasks.task import Outcome
 from assent.records import Prompt, Ranking, Response, Samples
 from assent.statistics import clustered_share, judgements
-from assent.statistics.labelers import RULES, Rule, pairwise_agreement
+from assent.statistics.labelers import pairwise_agreement
+from assent.statistics.meetings import RULES, Rule
 
 VERSION = 1  # counts up when the words of the question change
 VERDICT = re.compile(r"\s*(A|B|tie)\s*\.?\s*\Z", re.IGNORECASE)

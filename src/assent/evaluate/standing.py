@@ -5,8 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from assent.evaluate import preference
 from assent.evaluate.rows import Row, rounded, spread
 from assent.records import Ranking, Rating
-from assent.statistics.labelers import RULES, pairwise_agreement
+from assent.statistics.labelers import pairwise_agreement
 from assent.statistics.luce import bradley_terry
+from assent.statistics.meetings import RULES
 from assent.statistics.multiple import places
 from assent.statistics.ratings import Comparison, Ratings, elo
 

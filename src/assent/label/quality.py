@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 from assent.label import doubts, gold, models, pace, screening
 from assent.label.book import MOST, Book, read
 from assent.label.pace import Times
+from assent.label.phrases import phrase
 from assent.label.store import batches
 from assent.label.store.database import now
 from assent.records import FLAGS
@@ -80,7 +81,8 @@ def computed(given: Gathered) -> dict[str, Any]:
 
 def agreement(book: Book) -> dict[str, Any]:
     """Agreement as the paper counts it, by three rules for ties, each with its interval and what chance would give."""
-    from assent.statistics.labelers import RULES, pairwise_agreement
+    from assent.statistics.labelers import pairwise_agreement
+    from assent.statistics.meetings import RULES
 
     return {rule: _or_unknown(lambda rule=rule: asdict(pairwise_agreement(book.rankings(), rule))) for rule in RULES}
 
@@ -147,14 +149,14 @@ def labelers(book: Book, times: Mapping[str, Times]) -> list[dict[str, Any]]:
             "others": _of(others, name),
             "gold": gold.gate(row for row in everything if row.labeler == name),
             "position": _of(biases, name),
-            "time": pace.throughput(times[name]) if name in times else {"unknown": "no answers yet"},
+            "time": pace.throughput(times[name]) if name in times else {"unknown": phrase("no answers yet")},
         }
         for name in names
     ]
 
 
 def _of(found: Any, name: str) -> Any:
-    return found.get(name, found if "unknown" in found else {"unknown": "nothing to compare with yet"})
+    return found.get(name, found if "unknown" in found else {"unknown": phrase("nothing to compare with yet")})
 
 
 def _or_unknown(work: Callable[[], Any]) -> Any:

@@ -15,7 +15,7 @@ from scipy import stats
 
 from assent.statistics.clusters import Clustered, Clusters
 from assent.statistics.intervals import Listed
-from assent.statistics.labelers import Rule, credit, signs
+from assent.statistics.meetings import Rule, credit, signs
 from assent.statistics.multiple import holm
 
 
