@@ -1,10 +1,11 @@
 """Known parts of decoder blocks in fewer passes, on a processor: norms, attention with rotary positions, gates.
 
 A part is known by its members and, once its forward is exchanged, by its numbers: `forward.choose` compares the model
-with itself before. The parts keep their class's name, their weights and their hooks; a part that computes elsewhere, or
-in a type that the kernels do not know, goes its own way.
+with itself before, and gives back what differs. Parts keep their class's name, their weights and their hooks; where the
+kernels do not run, or not in such a type, they go their own way.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from assent.engine.attention import plans
 from assent.engine.processor import blocks
-from assent.engine.processor.library import kernels, runs_on
+from assent.engine.processor.library import runs_on
 
 
 class _Norm(nn.Module):
@@ -58,30 +59,34 @@ class _Rotary(nn.Module):
         return part.o_proj(out.reshape(1, row, -1)), None
 
 
-def fuse(module: nn.Module) -> bool:
-    """Exchange the forward of every known part; whether there was one."""
-    if kernels() is None:
-        return False
-    known = [(part, kind) for part in module.modules() if (kind := _known(part)) is not None]
-    for part, kind in known:
-        own = type(part)
-        part.__class__ = type(own.__name__, (kind, own), {"__module__": own.__module__})
-    return bool(known)
+KINDS: tuple[type[nn.Module], ...] = (_Norm, _Gated, _Rotary)
 
 
-def unfuse(module: nn.Module) -> None:
-    """Give every part its own forward back."""
+def fuse(module: nn.Module, kinds: Sequence[type[nn.Module]] = KINDS) -> None:
+    """Exchange the forward of every known part of these kinds."""
+    for part in list(module.modules()):
+        kind = _known(part)
+        if kind in kinds:
+            own = type(part)
+            part.__class__ = type(own.__name__, (kind, own), {"__module__": own.__module__})
+
+
+def unfuse(module: nn.Module, kinds: Sequence[type[nn.Module]] = KINDS) -> None:
+    """Give the parts of these kinds their own forward back."""
     for part in module.modules():
-        if isinstance(part, (_Norm, _Gated, _Rotary)):
+        if isinstance(part, tuple(kinds)):
             part.__class__ = type(part).__mro__[2]
 
 
-def _known(part: nn.Module) -> type | None:
+def _known(part: Any) -> Any:
+    """The kind of a part, None when it is none of them or exchanged already."""
+    if isinstance(part, KINDS):
+        return None
     members = {name for name, _ in part.named_children()}
     if type(part).__name__.endswith("RMSNorm") and {name for name, _ in part.named_parameters()} == {"weight"}:
-        return _Norm if _epsilon(part) is not None else None
+        return _Norm if _epsilon(part) else None
     if members == {"gate_proj", "up_proj", "down_proj", "act_fn"}:
-        return _Gated if type(part.act_fn) in (nn.SiLU,) or type(part.act_fn).__name__ == "SiLUActivation" else None
+        return _Gated if type(part.act_fn).__name__.startswith("SiLU") else None
     if members == {"q_proj", "k_proj", "v_proj", "o_proj"} and hasattr(part, "scaling") and hasattr(part, "head_dim"):
         return _Rotary
     return None

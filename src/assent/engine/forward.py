@@ -31,6 +31,7 @@ from assent.engine.layout import Layout
 from assent.engine.logits import all_logits, chosen_logprobs
 from assent.engine.machine import Machine
 from assent.engine.narrow import narrowed
+from assent.engine.processor.library import kernels
 
 PARITY = 2e-3  # rounding in fp32 stays far below, a wrong mask or position far above
 
@@ -172,8 +173,8 @@ def choose(module: Any, machine: Machine, warn: Callable[[str], None]) -> Forwar
         error = _error(expected, found)
         if not error < PARITY:
             raise UnsupportedError(f"rows differ from single sequences by {error:.2g}")
-        if blocks.fuse(module) and not _error(expected, _probe(module, RowForward(module, exact))) < PARITY:
-            blocks.unfuse(module)
+        if machine.torch_device.type == "cpu" and not machine.compiles and kernels() is not None:
+            _fuse(module, exact, expected)
         return RowForward(module, machine)
     except Exception as reason:  # whatever a foreign model makes of a row, the plain path is right
         module.set_attn_implementation(usual)
@@ -182,6 +183,22 @@ def choose(module: Any, machine: Machine, warn: Callable[[str], None]) -> Forwar
             "its sequences are computed one at a time, which is slower and gives the same numbers"
         )
         return PlainForward(module, machine)
+
+
+def _fuse(module: Any, machine: Machine, expected: list[Tensor]) -> None:
+    """Exchange the known parts of blocks: all of them, or those kinds that change no number."""
+
+    def agrees(kinds: Sequence[type[torch.nn.Module]]) -> bool:
+        blocks.fuse(module, kinds)
+        with contextlib.suppress(Exception):  # a part that only looked like a known one
+            if _error(expected, _probe(module, RowForward(module, machine))) < PARITY:
+                return True
+        blocks.unfuse(module, kinds)
+        return False
+
+    if not agrees(blocks.KINDS):
+        for kind in blocks.KINDS:
+            agrees((kind,))
 
 
 def _error(expected: list[Tensor], found: list[Tensor]) -> float:
