@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from assent.label.store import answers, batches, slots
 from assent.label.store.database import Database
 from assent.label.store.slots import RefusedError, Worker
-from assent.label.store.tables import answer, item, receipt, slot, view
+from assent.label.store.tables import answer, draft, item, receipt, slot, view
 from tests.label import kit
 
 
@@ -193,7 +193,10 @@ def test_nobody_sees_the_task_of_another(database: Database) -> None:
 def test_a_skip_gives_the_slot_to_others_and_never_back(database: Database) -> None:
     kit.batch(database, kit.items(1, 1))
     shy, bold = workers(database, 2)
+    slots.keep_draft(database, shy, claimed(database, shy), {"note": "half"}, 0)
     answers.skip(database, shy, claimed(database, shy), "k", "unclear", "")
+    with database.read() as connection:
+        assert connection.execute(select(draft)).first() is None  # and nothing is left of what was begun
     assert slots.claim(database, shy)[0] is None
     assert hand_in(database, bold, claimed(database, bold))["state"] == "accepted"
 

@@ -1,12 +1,15 @@
 """Candidates are judged by code, and a survey never tells of a person."""
 
+import random
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from assent.label import gold, quality, screening, survey
-from assent.label.store import answers, batches, slots, tables
+from assent.label.store import answers, backup, batches, slots, tables
 from assent.label.store.database import Database
 from assent.label.store.slots import RefusedError, Worker
 from assent.records import FLAGS
@@ -16,7 +19,9 @@ from tests.label.web import Site
 
 
 def answer(database: Database, **answers: str) -> None:
-    database.transact(lambda connection: survey.add(connection, answers))
+    """Somebody who is new answers."""
+    number = kit.people(database, 1)[0]
+    database.transact(lambda connection: survey.add(connection, answers, number))
 
 
 def told(database: Database) -> dict[str, Any]:
@@ -45,14 +50,61 @@ def test_small_counts_and_what_gives_them_away_are_hidden(counts: dict[str, int]
     assert survey.suppressed(counts, ("a", "b", "c")) == wanted
 
 
-def test_an_answer_is_kept_without_person_time_or_order(light: Database) -> None:
-    for n in range(12):
-        answer(light, gender="Female" if n % 2 else "Male")
+def test_an_answer_is_kept_without_person_time_or_order(database: Database) -> None:
+    """Neither what the tables hold nor how their rows lie brings an answer and a person together."""
+    people = kit.people(database, 14)
+    random.Random(3).shuffle(people)
+    for n, number in enumerate(people[:12]):
+        said = {"gender": "Female" if n % 2 else "Male"}
+        database.transact(lambda connection, said=said, number=number: survey.add(connection, said, number))
     assert set(tables.survey.c.keys()) == {"id", "cohort", "answers"}
-    with light.read() as connection:
+    assert set(tables.surveyed.c.keys()) == {"person"}
+    with database.read() as connection:
         rows = connection.exec_driver_sql("SELECT id FROM survey").scalars().all()
         assert rows == sorted(rows)
+        who = connection.exec_driver_sql("SELECT person FROM surveyed").scalars().all()
+        assert who == sorted(people[:12])
         assert connection.execute(select(tables.audit)).first() is None
+        if not database.sqlite:  # as the rows lie on the disk, and the transaction that each is of
+            for table, key in (("survey", "id"), ("surveyed", "person")):
+                lie = connection.exec_driver_sql(f"SELECT {key}, xmin::text FROM {table} ORDER BY ctid").all()
+                assert [row[0] for row in lie] == sorted(row[0] for row in lie)
+                assert len({row[1] for row in lie}) == 1
+
+
+def test_nobody_answers_twice(database: Database) -> None:
+    """Also with two windows at once, and ten people at once make two whole groups."""
+    people = kit.people(database, 10)
+    refused: list[int] = []
+
+    def window(number: int) -> None:
+        try:
+            database.transact(lambda connection: survey.add(connection, {"pay": "Agree"}, number))
+        except RefusedError as error:
+            refused.append(error.status)
+
+    windows = [threading.Thread(target=window, args=(number,)) for number in people * 2]
+    for one in windows:
+        one.start()
+    for one in windows:
+        one.join()
+    assert refused == [409] * 10
+    assert told(database)["answers"] == 10
+    assert told(database)["questions"]["pay"]["counts"]["Agree"] == 10
+    with database.read() as connection:
+        assert all(survey.answered(connection, number) for number in people)
+
+
+def test_a_backup_does_not_say_who_has_answered(light: Database, tmp_path: Path) -> None:
+    """Two of them would say it of a single answer; so somebody may answer again after a restore."""
+    answer(light, pay="Agree")
+    backup.backup(light, tmp_path / "backup")
+    other = Database(f"sqlite:///{tmp_path}/other.db")
+    backup.restore(other, tmp_path / "backup")
+    with other.read() as connection:
+        assert len(connection.execute(select(tables.survey)).all()) == 1
+        assert connection.execute(select(tables.surveyed)).all() == []
+    other.close()
 
 
 @pytest.mark.parametrize("given", [{}, {"shoe": "44"}, {"age": "about forty"}])
@@ -244,7 +296,12 @@ def test_the_pages_of_the_survey(site: Site) -> None:
     assert labeler.post("/survey", data={}).status_code == 422
     assert labeler.post("/survey", data={"shoe": "44"}).status_code == 422
     for n in range(7):
-        assert labeler.post("/survey", data={"age": "25-34", "pay": "Agree" if n else "Disagree"}).status_code == 303
+        one = site.person("labeler", f"Ada {n}")
+        assert "Send without my name" in one.get("/survey").text
+        said = {"age": "25-34", "pay": "Agree" if n else "Disagree"}
+        assert one.post("/survey", data=said).status_code == 303
+        assert "Send without my name" not in one.get("/survey").text
+        assert one.post("/survey", data=said).status_code == 409
     shown = reader.get("/lead/survey").text
     assert '<strong class="number">5</strong>' in shown
     assert "hidden" in shown  # four agree and one does not: neither is told

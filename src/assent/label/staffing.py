@@ -114,5 +114,6 @@ def questions(request: Request) -> dict[str, Any]:
 
 @router.post("/work-survey", status_code=204)
 def answer(request: Request, given: Answers) -> None:
-    """Answer the survey; nothing is kept of who did."""
-    _database(request).transact(lambda connection: survey.add(connection, given.answers))
+    """Answer the survey, once; nothing is kept of who said what."""
+    number = access.person(request).id
+    _database(request).transact(lambda connection: survey.add(connection, given.answers, number))

@@ -3,6 +3,11 @@
 An answer is stored under a random number without person, time or order of arrival. Answers join groups of five as they
 come; only whole groups are counted, so that two looks never differ by one person. Counts below five are not told, nor
 is the one count from which the missing one could be worked out.
+
+Nobody answers twice: another table holds who has answered, and that is all it holds. With every answer both tables are
+written anew, each in the order of its own keys, so that neither the order in which rows lie nor the transaction that
+PostgreSQL notes beside each row puts an answer and a person together. Backups leave the second table out, since two of
+them would show who came and which answer came between them.
 """
 
 import secrets
@@ -10,11 +15,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, insert, select, text
 
 from assent.label.phrases import phrase
 from assent.label.store.slots import RefusedError
-from assent.label.store.tables import survey
+from assent.label.store.tables import survey, surveyed
 
 FEWEST = 5
 UNSAID = phrase("I would rather not say")
@@ -47,16 +52,34 @@ QUESTIONS: dict[str, tuple[str, tuple[str, ...]]] = {  # closed questions only: 
 }
 
 
-def add(connection: Connection, answers: Mapping[str, str]) -> None:
-    """Keep the answers of somebody; questions may be left out. Raises RefusedError for what was not asked."""
+def add(connection: Connection, answers: Mapping[str, str], number: int) -> None:
+    """Keep the answers of a person; questions may be left out.
+
+    Raises RefusedError for what was not asked, and 409 when the person has answered before.
+    """
     for name, choice in answers.items():
         if name not in QUESTIONS or choice not in QUESTIONS[name][1]:
             raise RefusedError(422, f"{name}: not a question, or not one of its answers")
     if not answers:
         raise RefusedError(422, "answers: none; leave the page if you would rather not answer")
-    count = connection.execute(select(func.count()).select_from(survey)).scalar_one()
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE survey, surveyed IN EXCLUSIVE MODE"))  # the next one counts this one
+    if answered(connection, number):
+        raise RefusedError(409, "you have answered the survey before; answers cannot be found again to be changed")
+    given = [dict(row) for row in connection.execute(select(survey)).mappings()]
+    people = [dict(row) for row in connection.execute(select(surveyed)).mappings()]
     kept = {name: answers.get(name, UNSAID) for name in QUESTIONS}
-    connection.execute(insert(survey).values(id=secrets.token_hex(16), cohort=count // FEWEST, answers=kept))
+    given.append({"id": secrets.token_hex(16), "cohort": len(given) // FEWEST, "answers": kept})
+    people.append({"person": number})
+    for table, rows in ((survey, given), (surveyed, people)):
+        key = table.primary_key.columns[0].name
+        connection.execute(delete(table))
+        connection.execute(insert(table), sorted(rows, key=lambda row, key=key: row[key]))
+
+
+def answered(connection: Connection, number: int) -> bool:
+    """Whether a person has answered."""
+    return connection.execute(select(surveyed.c.person).where(surveyed.c.person == number)).first() is not None
 
 
 def results(connection: Connection) -> dict[str, Any]:

@@ -149,7 +149,9 @@ def tell_topics(request: Request, topics: Annotated[str, Form(max_length=6000)])
 @router.get("/survey")
 def survey_form(request: Request, told: str = "") -> Response:
     """The voluntary survey, or thanks."""
-    return _survey(request, "", told == "done", 200)
+    with _database(request).read() as connection:
+        done = told == "done" or survey.answered(connection, access.person(request).id)
+    return _survey(request, "", done, 200)
 
 
 def _survey(request: Request, fault: str, done: bool, status: int) -> Response:
@@ -159,10 +161,11 @@ def _survey(request: Request, fault: str, done: bool, status: int) -> Response:
 
 @router.post("/survey")
 def survey_answer(request: Request, given: Annotated[Choices, Form()]) -> Response:
-    """Keep what was answered, and nothing of who did."""
+    """Keep what was answered, and apart from it that somebody has."""
+    number = access.person(request).id
     answers = {name: str(value) for name, value in (given.model_extra or {}).items() if value}
     try:
-        _database(request).transact(lambda connection: survey.add(connection, answers))
+        _database(request).transact(lambda connection: survey.add(connection, answers, number))
     except RefusedError as error:
         return _survey(request, sentence(request, error.sentence), False, error.status)
     return see("/survey?told=done")

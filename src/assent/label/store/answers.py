@@ -124,6 +124,7 @@ def skip(database: Database, worker: Worker, identity: str, key: str, reason: st
             raise RefusedError(409, "this task has been handed in; it can no longer be skipped")
         if row.state == "open":
             connection.execute(update(view).where(view.c.id == identity).values(state="skipped", reason=reason))
+            connection.execute(_FORGET, {"the_view": identity})
             connection.execute(
                 update(slot)
                 .where(slot.c.item == row.item, slot.c.labeler == worker.id, slot.c.state == slots.OPEN)

@@ -1,6 +1,7 @@
 """Backups: all rows of one moment as lines with hashes, the same for both databases, so that one restores the other.
 
-Sessions and wrong passwords stay behind: nobody is signed in after a restore.
+Sessions and wrong passwords stay behind: nobody is signed in after a restore. So does who has answered the survey: two
+backups would say it of single answers. After a restore everybody may answer again.
 """
 
 import base64
@@ -21,7 +22,7 @@ from assent.label.store.migrate import migrate, revision
 from assent.label.store.tables import answer, batch, item, slot, view
 
 FORMAT = 1
-LEFT = ("session", "attempt")
+LEFT = ("session", "attempt", "surveyed")
 CHUNK = 1000
 
 

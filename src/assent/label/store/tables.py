@@ -274,6 +274,13 @@ survey = Table(
     sqlite_with_rowid=False,  # rows lie in the order of their random numbers, not of arrival
 )
 
+surveyed = Table(
+    "surveyed",  # who has answered the survey, and nothing else: no time, and no order but that of people
+    metadata,
+    Column("person", ForeignKey("person.id"), primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
 adjudication = Table(
     "adjudication",
     metadata,
