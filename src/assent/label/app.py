@@ -28,6 +28,7 @@ STATIC = Path(__file__).parent / "static"
 
 def create_app(settings: Settings) -> FastAPI:
     """The application over a database that is at the newest revision; raises StoreError when it is not."""
+    languages.names()  # a catalogue that is at fault keeps the server from starting, and nobody finds it later
     database = Database(settings.database, busy_seconds=settings.busy_seconds)
     database.claim_process()
     if (found := revision(database)) != newest():
@@ -42,7 +43,6 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url=None if settings.production else "/api/v1/openapi.json",
         dependencies=[Depends(access.allow)],
     )
-    languages.names()  # a catalogue that is at fault keeps the server from starting, and nobody finds it later
     app.state.settings = settings
     app.state.database = database
     app.state.measures = Measures(database)

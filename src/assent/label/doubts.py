@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from assent.label.book import Book, Judged
+from assent.label.phrases import phrase
 from assent.label.store.tables import adjudication, item
 
 
@@ -34,12 +35,12 @@ def _doubtful(rows: Sequence[Judged]) -> list[dict[str, Any]]:
     if gold is not None and len(rows) >= 3:
         share = sum(_same(gold, row.ranks) for row in rows) / len(rows)
         if share < 0.5:
-            found.append({**facts, "why": "gold that most contradict", "agreement": share})
+            found.append({**facts, "why": phrase("gold that most contradict"), "agreement": share})
     if gold is None and len(rows) >= 2:
         pairs = [_same(a.ranks, b.ranks) for a, b in combinations(rows, 2)]
         share = sum(pairs) / len(pairs)
         if share < 0.5:
-            found.append({**facts, "why": "labelers disagree", "agreement": share})
+            found.append({**facts, "why": phrase("labelers disagree"), "agreement": share})
     return found
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from assent.label.book import Book, Judged
+from assent.label.phrases import phrase
 from assent.records import FLAGS
 
 CROWD_MOST = 1_000  # rankings that Crowd-BT is fitted to
@@ -49,7 +50,7 @@ def _flag(told: Sequence[tuple[float, str, str]]) -> dict[str, Any]:
     from assent.statistics.quality import dawid_skene
 
     if not told:
-        return {"unknown": "no output was judged by several labelers"}
+        return {"unknown": phrase("no output was judged by several labelers")}
     columns = [list(column) for column in zip(*told, strict=True)]
     try:
         found = dawid_skene(judgements(*columns))
@@ -102,7 +103,9 @@ def ranks(book: Book, frozen: bool) -> dict[str, Any]:
         if row.stratum != "retest" and len(set(row.policies)) > 1 and all(row.policies)
     ][-CROWD_MOST:]
     if not comparisons:
-        return {"unknown": "no ranking compares responses of two named policies; samples with `policy` are needed"}
+        return {
+            "unknown": phrase("no ranking compares responses of two named policies; samples with `policy` are needed")
+        }
     try:
         found = crowd_bradley_terry(comparisons)
     except ValueError as error:

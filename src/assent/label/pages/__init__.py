@@ -52,7 +52,7 @@ def filled(template: str, here: str, person: Any, theme: str = "", tag: str = EN
 def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A page for whoever asks."""
     person = getattr(request.state, "person", None)
-    tag = ENGLISH if template.startswith(("lead", "admin")) else language(request).tag
+    tag = language(request).tag
     text = filled(template, request.url.path, person, request.cookies.get("theme", ""), tag, **values)
     return HTMLResponse(text, status)
 
@@ -109,6 +109,7 @@ def _environment(tag: str) -> Any:
         "prose": lambda text: Markup(render.prose(text)),
         "visible": lambda text: Markup(render.marked(escaping.escape(text))),
         "said": spoken.said,
+        "first_up": lambda text: text[:1].upper() + text[1:],
         **_numbers(spoken),
     }
     environment.filters.update(filters)
@@ -119,7 +120,7 @@ def _environment(tag: str) -> Any:
 
 def _numbers(spoken: Language) -> dict[str, Callable[[Any], str]]:
     """Numbers, shares and moments as a language writes them; moments are in UTC."""
-    from babel.dates import format_skeleton
+    from babel.dates import format_date, format_skeleton
     from babel.numbers import format_decimal, format_percent
 
     locale = spoken.locale
@@ -130,9 +131,12 @@ def _numbers(spoken: Language) -> dict[str, Callable[[Any], str]]:
     return {
         "whole": lambda number: format_decimal(number, "#,##0", locale),
         "decimal": lambda number: format_decimal(number, "#,##0.0", locale),
+        "hundredth": lambda number: format_decimal(number, "#,##0.00", locale),
+        "thousandth": lambda number: format_decimal(number, "#,##0.000", locale),
+        "signed": lambda number: format_decimal(number, "+#,##0.00;-#,##0.00", locale),
         "percent": lambda share: format_percent(share, "#,##0\u00a0%", locale),
         "words": lambda text: words(text, spoken),
-        "day": lambda seconds: at("yMMMMd", seconds),
+        "day": lambda seconds: format_date(datetime.fromtimestamp(seconds, UTC), "long", locale),
         "moment": lambda seconds: f"{at('yMMMd', seconds)}, {at('Hm', seconds)} UTC",
     }
 

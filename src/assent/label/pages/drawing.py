@@ -6,29 +6,35 @@ from typing import Any
 
 from markupsafe import Markup
 
+from assent.label.languages import Language
+from assent.label.phrases import phrase
+
 WIDTH, LINE, LEFT, RIGHT = 680, 46, 18, 18
 
 
-def share_chart(rows: Sequence[Mapping[str, Any]], title: str) -> Markup:
+def share_chart(rows: Sequence[Mapping[str, Any]], title: str, language: Language) -> Markup:
     """Shares with intervals on one axis from 0 to 100 %, one line each: name, estimate, low, high, chance."""
     height = LINE * len(rows) + 34
-    parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">']
+    parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(str(title))}">']
     for tick in range(0, 101, 25):
-        x = _x(tick / 100)
+        x, words = _x(tick / 100), _percent(tick / 100, 0, language)
         parts.append(f'<line class="tick" x1="{x}" y1="8" x2="{x}" y2="{height - 24}"/>')
-        parts.append(f'<text class="axis" x="{x}" y="{height - 8}" text-anchor="middle">{tick} %</text>')
+        parts.append(f'<text class="axis" x="{x}" y="{height - 8}" text-anchor="middle">{words}</text>')
     for number, row in enumerate(rows):
-        parts += _line(row, 18 + number * LINE)
+        parts += _line(row, 18 + number * LINE, language)
     return Markup("".join([*parts, "</svg>"]))
 
 
-def _line(row: Mapping[str, Any], y: int) -> list[str]:
+def _line(row: Mapping[str, Any], y: int, language: Language) -> list[str]:
     middle, chance = _x(row["estimate"]), _x(row["chance"])
-    words = f"{100 * row['estimate']:.1f} %"
+    words = _percent(row["estimate"], 1, language)
     if row["low"] is not None:
-        words += f" ({100 * row['low']:.1f} to {100 * row['high']:.1f})"
+        between = language.said(
+            phrase("%(low)s to %(high)s", low=_share(row["low"], language), high=_share(row["high"], language))
+        )
+        words += f" ({between})"
     return [
-        f'<text class="name" x="{LEFT}" y="{y}">{escape(row["name"])}</text>',
+        f'<text class="name" x="{LEFT}" y="{y}">{escape(language.said(row["name"]))}</text>',
         f'<text class="value" x="{WIDTH - RIGHT}" y="{y}" text-anchor="end">{words}</text>',
         f'<line class="chance" x1="{chance}" y1="{y + 5}" x2="{chance}" y2="{y + 21}"/>',
         *_interval(row["low"], row["high"], y + 13),
@@ -72,3 +78,16 @@ def progress(done: int, leased: int, total: int) -> Markup:
 
 def _x(share: float, left: int = LEFT, width: int = WIDTH - LEFT - RIGHT) -> float:
     return round(left + width * min(max(share, 0.0), 1.0), 1)
+
+
+def _percent(share: float, digits: int, language: Language) -> str:
+    from babel.numbers import format_percent
+
+    return format_percent(share, "#,##0" + "." * bool(digits) + "0" * digits + "\u00a0%", language.locale)
+
+
+def _share(share: float, language: Language) -> str:
+    """A share in per cent, without the sign."""
+    from babel.numbers import format_decimal
+
+    return format_decimal(100 * share, "#,##0.0", language.locale)

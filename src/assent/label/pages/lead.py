@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from assent.label import access, accounts, doubts, manage
 from assent.label.book import LATEST, latest
-from assent.label.pages import page, reading, see
+from assent.label.pages import page, reading, see, sentence
 from assent.label.pages.quality import agreements
 from assent.label.planning import Plan
 from assent.label.store import batches, exporting, importing
@@ -94,7 +94,8 @@ async def make_batch(
             source = Source(work=tuple(work), practice=practice, meant=explained)
             manage.put(request, name, source, plan, guideline, access.person(request).id)
         except (RefusedError, ImportRefusedError, ValueError) as error:
-            return _new_batch(request, {key: str(value) for key, value in form.items()}, str(error), 422)
+            told = error.sentence if isinstance(error, RefusedError) else error.args[0] if error.args else str(error)
+            return _new_batch(request, {key: str(value) for key, value in form.items()}, sentence(request, told), 422)
         return see(f"/lead/batches/{name}")
 
     return await run_in_threadpool(put)
@@ -204,6 +205,6 @@ def add_guideline(
     try:
         batches.add_guideline(_database(request), version, text.replace("\r\n", "\n"), access.person(request).id)
     except RefusedError as error:
-        told = error.sentence
+        told = sentence(request, error.sentence)
         return page(request, "lead_guideline.html.j2", 409, before="", text=text, version=version, fault=told)
     return see(f"/guidelines/{version}")

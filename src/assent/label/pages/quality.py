@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from assent.label import access, schema
 from assent.label.pages import page, see
+from assent.label.phrases import phrase
 from assent.label.store import batches
 from assent.label.store.database import Database
 
@@ -16,10 +17,16 @@ ACCESS = {
     "GET /lead/batches/{name}/quality": access.READERS,
     "GET /lead/batches/{name}/models": access.READERS,
 }
+STATED = (  # reasons of the statistics why a number is not known, word for word
+    phrase("no pair of responses was ordered by two labelers; agreement needs prompts ranked twice"),
+    phrase("no pair of responses was judged by two labelers; agreement needs items ranked twice"),
+    phrase("no unit was judged by two labelers; agreement needs items with several judgements"),
+    phrase("nobody ranked an item twice; serve some items again after a week, in a new order"),
+)
 RULES = {
-    "strict": "Better, worse or tied: all three the same",
-    "drop": "Pairs that neither ties",
-    "half": "A tie against a preference counts half",
+    "strict": phrase("Better, worse or tied: all three the same"),
+    "drop": phrase("Pairs that neither ties"),
+    "half": phrase("A tie against a preference counts half"),
 }
 
 

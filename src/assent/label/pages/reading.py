@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from assent.label import render
+from assent.label.phrases import phrase
 from assent.label.store import slots
 from assent.label.store.database import now
 from assent.label.store.exporting import by_place
@@ -15,6 +16,15 @@ from assent.label.store.tables import adjudication, answer, batch, draft, guidel
 
 SHIPPED = Path(__file__).parents[1] / "guidelines"
 DAY = 86_400.0
+REASONS = {  # for which tasks are skipped, in a word
+    "unclear": phrase("unclear"),
+    "unqualified": phrase("unqualified"),
+    "language": phrase("language"),
+    "distressing": phrase("distressing"),
+    "personal_data": phrase("personal data"),
+    "broken": phrase("broken"),
+    "other": phrase("other"),
+}
 
 
 def desk(connection: Connection, who: Worker) -> dict[str, Any]:
@@ -150,14 +160,14 @@ def set_aside(connection: Connection) -> list[dict[str, Any]]:
     reasons: dict[int, list[str]] = {}
     told = select(view.c.item, view.c.reason).where(view.c.reason != "", view.c.item.in_([row.id for row in rows]))
     for number, reason in connection.execute(told):
-        reasons.setdefault(number, []).append(reason.replace("_", " "))
+        reasons.setdefault(number, []).append(REASONS.get(str(reason), str(reason)))
     return [
         {
             "item": row.id,
             "state": row.state,
             "batch": row.name,
             "reasons": reasons.get(row.id, []),
-            "prompt": first(row.prompt) if row.state == "parked" else "Holds personal data; not shown here.",
+            "prompt": first(row.prompt) if row.state == "parked" else "",
         }
         for row in rows
     ]
@@ -179,7 +189,7 @@ def item_page(connection: Connection, number: int) -> dict[str, Any]:
     """An item with all ranks and ratings it was given, labelers by number, responses in the order of the record."""
     row = connection.execute(select(item).where(item.c.id == number, item.c.kind == "rank")).first()
     if row is None or row.state == "quarantined":
-        raise RefusedError(404, f"there is no item {number} to look at")
+        raise RefusedError(404, phrase("there is no item %(number)s to look at", number=number))
     answers = connection.execute(
         select(answer.c.document, view.c.shown)
         .join(view, view.c.id == answer.c.view)
