@@ -1,6 +1,7 @@
 """A judge of truth from labelled answers: the files, and the documented sequence of commands from them to a judge."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from assent import records
 from assent.commands.evaluate import Evaluate
 from assent.commands.train import SFT
 from assent.evaluate import judge_sets
+from assent.evaluate.tasks.checks import Labelled, measured
 
 
 def rows() -> list[dict[str, Any]]:
@@ -62,5 +64,28 @@ def test_a_judge_is_trained_and_then_measured_on_what_it_has_not_seen(tmp_path: 
     flags: dict[str, Any] = {"data": (f"truth_judge={sets / 'truth-test.jsonl'}",), "truth": str(judge)}
     Evaluate(run=tmp_path / "measured", machine=MACHINE, quiet=True, **flags).start()
     (found,) = results(tmp_path / "measured")["instruments"]
-    assert (found["check"], found["missing"]) == ("truth_judge", 0)
+    assert (found["check"], found["scorer"], found["missing"]) == ("truth_judge", "judge", 0)  # by its run
     assert found["low"] > found["always the usual label"]
+
+
+def test_answers_to_one_question_are_no_independent_evidence() -> None:
+    """Forty answers of which those to ten questions are all right, those to ten others all wrong: twenty, not forty."""
+
+    class Fixed:
+        name = key = "fixed"
+
+        def scores(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:
+            return [1.0] * len(pairs)
+
+        def failures(self) -> list[str]:
+            return []
+
+    def width(questions: int) -> float:
+        texts = [
+            Labelled(prompt=f"q{n % questions}" if questions else "", answer=str(n), label=n % 20 < 10)
+            for n in range(40)
+        ]
+        found = measured(texts, Fixed())
+        return found["high"] - found["low"]
+
+    assert width(20) == pytest.approx(width(0) * 2**0.5, rel=0.2)  # texts without a question stand alone

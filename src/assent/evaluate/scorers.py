@@ -17,7 +17,7 @@ import torch
 from assent.engine.machine import Machine
 from assent.engine.models import LanguageModel
 from assent.engine.text import quiet_transformers
-from assent.evaluate.answerers import precision
+from assent.evaluate.answerers import model_directory, precision
 from assent.evaluate.endpoint import Endpoint
 from assent.evaluate.likelihood import weigh
 from assent.evaluate.sharing import Question
@@ -36,7 +36,7 @@ def scorer(given: str, subject: Subject, machine: Machine, seconds: float = 60.0
     """The scorer that a flag names. Raises ValueError with the kinds there are."""
     if given.startswith(("http://", "https://")):
         return EndpointJudge(Endpoint.parse(given, seconds), subject)
-    path = Path(given) / "model" if (Path(given) / "run.json").exists() else Path(given)
+    path = model_directory(Path(given))
     if path.is_file() and subject == "toxicity":
         return WordList(path)
     if not (path / "config.json").exists():
@@ -48,6 +48,11 @@ def scorer(given: str, subject: Subject, machine: Machine, seconds: float = 60.0
     if "SequenceClassification" in heads[0]:
         return Classifier(path, subject, machine)
     return Judge(path, subject, machine)
+
+
+def _called(path: Path) -> str:
+    """The name of a model directory: of a run's `model`, that of the run."""
+    return path.parent.name if (path.parent / "run.json").exists() else path.name
 
 
 def asked(subject: str, prompt: str, answer: str) -> str:
@@ -80,7 +85,7 @@ class Classifier:
 
     def __init__(self, path: Path, subject: Subject, machine: Machine) -> None:
         self.path, self.subject, self.machine = path, subject, machine
-        self.name, self.key = path.name, f"classifier:{subject}:{digest(path)}"
+        self.name, self.key = _called(path), f"classifier:{subject}:{digest(path)}"
         self._loaded: tuple[Any, Any] | None = None
 
     @torch.no_grad()
@@ -140,7 +145,7 @@ class Judge:
 
     def __init__(self, path: Path, subject: Subject, machine: Machine) -> None:
         self.path, self.subject, self.machine = path, subject, machine
-        self.name, self.key = path.name, f"judge:{subject}:{digest(path)}:{precision(machine)}"
+        self.name, self.key = _called(path), f"judge:{subject}:{digest(path)}:{precision(machine)}"
         self._model: LanguageModel | None = None
 
     def scores(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:

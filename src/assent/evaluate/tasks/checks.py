@@ -120,12 +120,14 @@ def read(check: Check, path: Path) -> tuple[list[Labelled], list[Rejected]]:
 def measured(texts: Sequence[Labelled], scorer: Scorer) -> Mapping[str, Any]:
     """Agreement of a scorer with people: accuracy at its threshold with an interval, and how well it ranks.
 
-    Raises ValueError when the scorer has no number for any of them.
+    Answers to one question share what is hard about it: the interval draws whole questions. Raises
+    ValueError when the scorer has no number for any of them.
     """
     scores = scorer.scores([(one.prompt, one.answer) for one in texts])
-    have = [(score, one.label) for score, one in zip(scores, texts, strict=True) if score is not None]
+    known = [(score, one) for score, one in zip(scores, texts, strict=True) if score is not None]
+    have = [(score, one.label) for score, one in known]
     right = [float((score > metrics.THRESHOLD) == label) for score, label in have]
-    interval = bootstrap_interval(right, range(len(right)))
+    interval = bootstrap_interval(right, [one.prompt or f"text {place}" for place, (_, one) in enumerate(known)])
     usual = sum(label for _, label in have) / len(have)
     return {
         "accuracy": round(interval.estimate, 4),
