@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -168,3 +169,16 @@ def test_items_that_are_all_alike_leave_something_open(tmp_path: Path, data: Pat
     row = next(row for row in found["evaluation"] if (row["metric"], row["prompt"]) == ("exact", "zero"))
     assert (row["n"], row["value"], row["low"]) == (4, 0, 0)
     assert 40 < row["high"] < 50
+
+
+def test_what_became_of_every_row_is_printed(
+    tmp_path: Path, data: Path, blank: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Five rows of DROP, one without an answer; nine of RTE, of which two are the examples of the second prompt."""
+    evaluate(tmp_path / "run", data, str(blank), tasks=("drop", "rte"))
+    table = capsys.readouterr().out.partition("What became of every row")[2]
+    lines = {
+        line.split()[0]: " ".join(line.split()[1:]) for line in table.splitlines() if line.startswith(("drop", "rte"))
+    }
+    assert re.fullmatch(r"5 4 4 zero, 2 few 1 0 \d+", lines["drop"])
+    assert re.fullmatch(r"9 9 9 zero, 7 few 0 0 \d+", lines["rte"])

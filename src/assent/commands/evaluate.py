@@ -126,7 +126,7 @@ class Evaluate(People, Tuned):
         rows = tables.write(run, found, table, models)
         self.done(run, "evaluation", None, *dict.fromkeys(Path(row["file"]) for row in found.files))
         run.log(0, {})
-        tables.show(rows, table.checks, table.gaps)
+        tables.show(rows, found, table, _seconds(run))
 
     def instruments(self, places: Sources, run: Run) -> Instruments:
         """The scorers that the flags name; each is asked about a text once."""
@@ -150,3 +150,14 @@ class Evaluate(People, Tuned):
         made.reject(run, "reward_model", [*rejected, *found.rejected])
         self.done(run, "reward_model", found.results, Path(self.reward_model), *self.rankings)
         grids.show(reward_grids.grids(found.results))
+
+
+def _seconds(run: Run) -> dict[str, float]:
+    """What every task took in this run directory, over all commands that went to their end."""
+    found: dict[str, float] = {}
+    for line in run.metrics():
+        for name, value in line.items():
+            if name.startswith("seconds/"):
+                task = name.removeprefix("seconds/")
+                found[task] = found.get(task, 0.0) + value
+    return found

@@ -6,7 +6,7 @@ The run directory holds everything: `results.json` (numbers, gaps, files), `resu
 
 import csv
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from assent.evaluate.answerers import Answerer
 from assent.evaluate.evaluation import Table
 from assent.evaluate.made import results
 from assent.evaluate.measure import Result
-from assent.evaluate.sources import Gap, Read
+from assent.evaluate.sources import Read
 from assent.evaluate.tasks.table14 import MODELS
 from assent.run import Run, atomically
 
@@ -91,9 +91,14 @@ def _first(rows: Iterator[records.Samples]) -> Iterator[records.Samples]:
 # -- the terminal --------------------------------------------------------------------------------------------------
 
 
-def show(rows: Sequence[Result], checks: Sequence[dict[str, Any]], gaps: Sequence[Gap]) -> None:
-    """Print what stands for each task, of all models, beside the paper's; the instruments; and every gap."""
-    made = [grid for _, grid in task_grids.grids([to_row(row) for row in rows])]
-    grids.show([*made, *([task_grids.instruments(checks)] if checks else [])])
-    for gap in gaps:
+def show(rows: Sequence[Result], read: Read, table: Table, seconds: Mapping[str, float]) -> None:
+    """Print what stands for each task, of all models, beside the paper's; the instruments; every row; and every gap."""
+    values = [to_row(row) for row in rows]
+    made = [grid for _, grid in task_grids.grids(values)]
+    if table.checks:
+        made.append(task_grids.instruments(table.checks))
+    if read.files:
+        made.append(task_grids.counted(read.files, values, seconds))
+    grids.show(made)
+    for gap in table.gaps:
         print(f"gap: {' '.join(filter(None, (gap.model, gap.task)))}: {gap.reason}")

@@ -80,6 +80,33 @@ def _number(row: Row) -> Cell:
     return replace(cell, ticks=tuple(value for name in SHOWN for value in row.get(f"paper {name}") or ()))
 
 
+def counted(files: Sequence[Row], rows: Sequence[Row], seconds: Mapping[str, float]) -> Grid:
+    """What became of every row of every file; seconds: of each task, of all models together."""
+    cells: list[tuple[Cell, ...]] = []
+    for file in files:
+        asked: dict[str, int] = {}
+        for row in rows:
+            if row["task"] == file["task"] and not row["subset"]:
+                asked[row["prompt"]] = max(asked.get(row["prompt"], 0), row["n"] + row["missing"])
+        took = seconds.get(file["task"])
+        cells.append(
+            (
+                words(file["task"]),
+                *(words(file[name]) for name in ("rows", "items")),
+                words(", ".join(f"{count} {name}" for name, count in asked.items()) or "-"),
+                words(file["rejected"], "bad" if file["rejected"] else ""),
+                words(file["unused"]),
+                words(file["why unused"]),
+                words("-" if took is None else f"{took:.0f}"),
+            )
+        )
+    columns = ("task", "rows in file", "items", "asked, by prompt", "left out", "unused", "why unused", "seconds")
+    notes = (
+        "Items fewer than rows: several rows make one. Asked fewer than items: --limit, or the others are examples.",
+    )
+    return Grid("What became of every row", columns, tuple(cells), notes)
+
+
 def instruments(rows: Sequence[Row]) -> Grid:
     """How far scorers and judges agree with people on labelled texts."""
     cells = tuple(
