@@ -7,6 +7,8 @@ Prints a table and writes runs/label-load.json: {database: {p95_ms, over_assigne
 exact   40 labelers with two tabs each, overlap 1, 3, 5; one in ten walks away, one in five submits twice
 pace    40 labelers who save a draft every 3 seconds and hand in now and then: p95 of claim and submit in milliseconds
 kills   SIGKILL of the server, and of PostgreSQL, while everybody works; they ask again with the same key
+crowd   with --long (or --crowd N): 200 labelers, first all in a rush, then at their pace: they wait, and nothing fails
+disk    with --long: a disk that is full, under either database (the tests of that)
 size    with --long: 100,000 items and 1,000,000 judgments, see label_size
 teeth   the same with PostgreSQL's synchronous_commit=off, which must lose something, or the test sees nothing
         (before PostgreSQL is killed, its log writer is stopped: what is on disk then was waited for)
@@ -14,7 +16,10 @@ teeth   the same with PostgreSQL's synchronous_commit=off, which must lose somet
 
 import argparse
 import json
+import os
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,12 +36,13 @@ from scripts.label_people import Site, p95
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything: labelers at once, items of the first batch, seconds of pace, kills."""
+    """How much of everything: labelers at once, items of the first batch, seconds of pace, kills; labelers of the crowd."""
 
     labelers: int
     items: int
     seconds: float
     kills: int
+    crowd: int = 0
 
 
 def measure(name: str, url: str, folder: Path, size: Size, postgresql: kit.Server | None) -> dict[str, Any]:
@@ -57,8 +63,9 @@ def measure(name: str, url: str, folder: Path, size: Size, postgresql: kit.Serve
     kit.batch(site.database, kit.items(4000, 1), "pace")
     paced = site.run(1, pause=3.0, seconds=size.seconds)
     errors.update(paced.errors)
+    load = round(os.getloadavg()[0], 1)  # of the whole machine, a minute's mean: others slow everybody down
     print(
-        f"  {name}: pace, {paced.requests} requests, p95 {p95(paced.milliseconds)} ms claim and submit, {p95(paced.drafts)} ms a draft",
+        f"  {name}: pace, {paced.requests} requests, p95 {p95(paced.milliseconds)} ms claim and submit, {p95(paced.drafts)} ms a draft (load {load})",
         flush=True,
     )
     killed = 0
@@ -89,6 +96,7 @@ def measure(name: str, url: str, folder: Path, size: Size, postgresql: kit.Serve
     return {
         "p95_ms": p95(paced.milliseconds),
         "p95_draft_ms": p95(paced.drafts),
+        "load": load,
         **{key: found[key] for key in ("over_assigned", "unfinished", "duplicates", "books")},
         "lost": lost,
         "errors": sum(errors.values()),
@@ -97,6 +105,56 @@ def measure(name: str, url: str, folder: Path, size: Size, postgresql: kit.Serve
         "answers": len(site.acknowledged),
         "requests": requests + paced.requests + tally.requests,
     }
+
+
+def crowd(name: str, url: str, folder: Path, size: Size) -> dict[str, Any]:
+    """More labelers than a server is meant for: all at once without a pause, then at their pace."""
+    site = Site(url, folder, size.crowd)
+    kit.batch(site.database, kit.items(size.crowd, 3), "rush")
+    rush = site.run(1, twice=0.2)
+    found = Counter(site.counts(3))
+    kit.batch(site.database, kit.items(20 * size.crowd, 1), "pace")
+    paced = site.run(1, pause=3.0, seconds=size.seconds / 2)
+    found.update(site.counts(None))
+    report = {
+        "labelers": size.crowd,
+        "p95_ms": p95(paced.milliseconds),
+        "p95_draft_ms": p95(paced.drafts),
+        "p95_rush_ms": p95(rush.milliseconds),
+        **{key: found[key] for key in ("over_assigned", "unfinished", "duplicates", "books")},
+        "lost": site.lost(),
+        "errors": sum((rush.errors + paced.errors).values()),
+        "asked_again": rush.retries + paced.retries,
+        "answers": len(site.acknowledged),
+        "requests": rush.requests + paced.requests,
+        "load": round(os.getloadavg()[0], 1),
+    }
+    site.close()
+    print(f"  {name}: {json.dumps(report)}", flush=True)
+    return report
+
+
+def crowded(name: str, folder: Path, size: Size) -> dict[str, Any]:
+    """The crowd on a database of its own."""
+    (folder / f"crowd-{name}").mkdir()
+    if name != "postgresql":
+        return crowd(name, f"sqlite:///{folder}/crowd-{name}/label.db", folder / f"crowd-{name}", size)
+    server = kit.Server()
+    try:
+        return crowd(name, server.fresh(), folder / f"crowd-{name}", size)
+    finally:
+        server.remove()
+
+
+def full_disks() -> dict[str, int]:
+    """How many tests of full disks passed, failed and could not be run here."""
+    tests = ["tests/label/test_full_disk.py", "tests/label/test_database.py", "-k", "full_disk"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", *tests], capture_output=True, text=True
+    )
+    told = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
+    found = {what: int(count) for count, what in re.findall(r"(\d+) (passed|failed|skipped|error)", told)}
+    return {"passed": 0, "failed": 0, "skipped": 0} | found
 
 
 def teeth(folder: Path, size: Size) -> int:
@@ -122,15 +180,18 @@ def teeth(folder: Path, size: Size) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument(
-        "--long", action="store_true", help="300 items, two minutes of pace, ten kills, and a million judgments"
+        "--long",
+        action="store_true",
+        help="300 items, two minutes of pace, ten kills, 200 labelers, full disks, and a million judgments",
     )
+    parser.add_argument("--crowd", type=int, default=0, help="as many labelers as a server is not meant for")
     parser.add_argument("--labelers", type=int, default=40)
     parser.add_argument("--items", type=int, default=0, help="another number of items")
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
     parser.add_argument("--output", type=Path, default=Path("runs/label-load.json"))
     chosen = parser.parse_args()
     size = Size(chosen.labelers, *((300, 120.0, 10) if chosen.long else (90, 20.0, 4)))
-    size = replace(size, items=chosen.items or size.items)
+    size = replace(size, items=chosen.items or size.items, crowd=chosen.crowd or (200 if chosen.long else 0))
     report: dict[str, Any] = {}
     folder = Path(tempfile.mkdtemp(prefix="label-load-"))
     try:
@@ -143,9 +204,12 @@ def main() -> int:
                 server.remove()
                 (folder / "teeth").mkdir()
                 report[name]["lost_without_synchronous_commit"] = teeth(folder / "teeth", size)
+            if size.crowd:
+                report[name]["crowd"] = crowded(name, folder, size)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if chosen.long:
+        report[chosen.databases[-1]]["full_disks"] = full_disks()
         for name, found in label_size.measured(chosen.databases, label_size.Size(100_000)).items():
             report[name]["size"] = found
     chosen.output.parent.mkdir(parents=True, exist_ok=True)
@@ -154,11 +218,10 @@ def main() -> int:
     print(f"{'database':12s}" + "".join(f"{one:>15s}" for one in columns))
     for name, row in report.items():
         print(f"{name:12s}" + "".join(f"{row[one]!s:>15s}" for one in columns))
-    broken = [
-        name
-        for name, row in report.items()
-        if any(row[one] for one in ("over_assigned", "unfinished", "lost", "duplicates", "errors", "books"))
-    ]
+    crowds = [row["crowd"] for row in report.values() if "crowd" in row]
+    wrong = ("over_assigned", "unfinished", "lost", "duplicates", "errors", "books")
+    broken = [row for row in [*report.values(), *crowds] if any(row[one] for one in wrong)]
+    broken += [row for row in report.values() if row.get("full_disks", {"failed": 0, "passed": 1})["failed"]]
     toothless = [name for name, row in report.items() if row.get("lost_without_synchronous_commit") == 0]
     for name in toothless:
         print(f"{name}: nothing was lost without synchronous_commit; the kills came too late to show anything")

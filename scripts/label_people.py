@@ -98,6 +98,7 @@ class Labeler:
         """Hang up."""
         if self.connection is not None:
             self.connection.close()
+        self.connection = None
 
     def ask(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         """JSON in, (status, JSON) out."""
@@ -144,6 +145,7 @@ class Labeler:
             task = told["task"]
             if task is None:
                 idle += 1
+                self.close()  # a server hangs up on whoever says nothing for so long
                 time.sleep(1.0 if told.get("left") else 5.5)  # a lease of somebody who walked away may run out
                 continue
             idle = 0
