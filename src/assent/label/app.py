@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from assent.label import access, api, languages, manage, pages, signing, staffing, work
+from assent.label import access, api, languages, manage, pages, render, signing, staffing, work
 from assent.label.guard import PROGRAM_PATHS, Guard, TooLargeError
 from assent.label.measuring import Measures
 from assent.label.pages import admin, labeler, lead, quality, sign_in, staff
@@ -28,6 +28,7 @@ STATIC = Path(__file__).parent / "static"
 
 def create_app(settings: Settings) -> FastAPI:
     """The application over a database that is at the newest revision; raises StoreError when it is not."""
+    render.html("")  # loads what it is made with now, and not while the first labelers wait
     languages.names()  # a catalogue that is at fault keeps the server from starting, and nobody finds it later
     database = Database(settings.database, busy_seconds=settings.busy_seconds)
     database.claim_process()
