@@ -33,7 +33,7 @@ def chromium() -> Iterator[Any]:
         fresh = browser.new_context
 
         def patient(**options: Any) -> Any:
-            context = fresh(**options)
+            context = fresh(**{"locale": "en-US", **options})  # the pages speak the language that a browser asks for
             context.set_default_timeout(120_000)  # a busy machine is no fault of the pages
             return context
 

@@ -129,7 +129,7 @@ export class Board {
       const target = this.dragged && isDone ? under(event) : null;
       if (this.dragged) this.pick(key);
       if (target) this.drop(key, target.dataset.tier, target.dataset.gap);
-      else this.draw(this.order, this.ratings, this.current);
+      else if (this.dragged) this.draw(this.order, this.ratings, this.current); // not after a click: it needs its target
       setTimeout(() => (this.dragged = false));
     };
     const options = { signal: stop.signal };
