@@ -175,3 +175,20 @@ def test_where_kernels_do_not_run_a_part_goes_its_own_way(blank: Path) -> None:
         found = model.logprobs(batch)
     assert found.dtype == torch.float64
     torch.testing.assert_close(expected, found.float(), rtol=0, atol=1e-5)
+
+
+def test_what_enters_the_head_is_not_rounded(blank: Path) -> None:
+    """In bf16, norms before products round, as autocast would; the last one does not."""
+    model = tiny.model(blank, precision="bf16")
+    layer, last = model.module.model.layers[0], model.module.model.norm
+    states = random(6, 32)
+    with model.machine.autocast(), torch.no_grad():
+        assert layer.input_layernorm(states).dtype == torch.bfloat16
+        assert layer.post_attention_layernorm(states).dtype == torch.bfloat16
+        assert last(states).dtype == torch.float32
+    prompt = [torch.tensor([1, 2, 3])]
+    forward = model.forward
+    assert isinstance(forward, RowForward)
+    with torch.no_grad():
+        before_head = forward.states_before(prompt, prompt)
+    assert not torch.equal(before_head, before_head.bfloat16().float())

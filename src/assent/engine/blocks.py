@@ -5,26 +5,33 @@ with itself before, and gives back what differs. Parts keep their class's name, 
 kernels do not run, or not in such a type, they go their own way.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from assent.engine import layers
 from assent.engine.attention import plans
+from assent.engine.attention.turn import Turn
 from assent.engine.processor import blocks
 from assent.engine.processor.library import runs_on
 
 
 class _Norm(nn.Module):
-    """Mixed into an RMSNorm."""
+    """Mixed into an RMSNorm. What goes into products only is rounded here, once, as autocast would before each."""
+
+    before_products = False
 
     def forward(self, hidden_states: Tensor) -> Any:
         weight: Any = self.weight
+        kind = _computing(hidden_states) if self.before_products else None
         if not runs_on(hidden_states, weight) or weight.dtype != torch.float32:
-            return super().forward(hidden_states)
+            out: Any = super().forward(hidden_states)
+            return out if kind is None else out.to(kind)
         rows = hidden_states.reshape(-1, hidden_states.shape[-1])
-        return blocks.norm(rows, weight, _epsilon(self), _computing(hidden_states)).view(hidden_states.shape)
+        return blocks.norm(rows, weight, _epsilon(self), kind or torch.float32).view(hidden_states.shape)
 
 
 class _Gated(nn.Module):
@@ -40,25 +47,27 @@ class _Gated(nn.Module):
 
 
 class _Rotary(nn.Module):
-    """Mixed into an attention whose queries and keys are rotated and nothing else."""
+    """Mixed into an attention whose queries and keys are turned by rotary positions, and nothing else."""
+
+    sampling = False  # attention turns them, where it can do so in its own pass
 
     def forward(self, hidden_states: Tensor, *arguments: Any, position_embeddings: Any, **named: Any) -> Any:
         part: Any = self
-        cosines, sines = (table[0] for table in position_embeddings)
-        elsewhere = part.config._attn_implementation != plans.NAME
-        if elsewhere or not runs_on(hidden_states, cosines, sines) or cosines.dtype != torch.float32:
+        if (not self.sampling and not runs_on(hidden_states)) or part.config._attn_implementation != plans.NAME:
             return super().forward(hidden_states, *arguments, position_embeddings=position_embeddings, **named)
         row = hidden_states.shape[1]
         query, key, value = (
             project(hidden_states)[0].view(row, -1, part.head_dim)
             for project in (part.q_proj, part.k_proj, part.v_proj)
         )
-        query, key = (blocks.rotate(one, cosines, sines) for one in (query, key))
+        cosines, sines = position_embeddings
+        turn = Turn(cosines[0], sines[0])
         window = getattr(self, "sliding_window", None)
-        out = plans.attend_row(part.layer_idx, query, key, value, part.scaling, window)
+        out = plans.attend_turning(part.layer_idx, query, key, value, turn, part.scaling, window)
         return part.o_proj(out.reshape(1, row, -1)), None
 
 
+BEFORE_PRODUCTS = {"input_layernorm", "post_attention_layernorm"}  # of layers that have no other norm
 KINDS: tuple[type[nn.Module], ...] = (_Norm, _Gated, _Rotary)
 
 
@@ -69,6 +78,24 @@ def fuse(module: nn.Module, kinds: Sequence[type[nn.Module]] = KINDS) -> None:
         if kind in kinds:
             own = type(part)
             part.__class__ = type(own.__name__, (kind, own), {"__module__": own.__module__})
+    for layer in layers.repeated(module):
+        norms = {name: part for name, part in layer.named_children() if isinstance(part, _Norm)}
+        if norms.keys() == BEFORE_PRODUCTS:
+            for part in norms.values():
+                part.before_products = True
+
+
+@contextlib.contextmanager
+def sampling(module: nn.Module) -> Generator[None, None, None]:
+    """Inside, attention gets its queries and keys before they are turned."""
+    parts = [part for part in module.modules() if isinstance(part, _Rotary)]
+    for part in parts:
+        part.sampling = True
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.sampling = False
 
 
 def unfuse(module: nn.Module, kinds: Sequence[type[nn.Module]] = KINDS) -> None:
@@ -96,6 +123,7 @@ def _epsilon(norm: Any) -> Any:
     return getattr(norm, "variance_epsilon", None) or getattr(norm, "eps", None)
 
 
-def _computing(states: Tensor) -> torch.dtype:
-    """What the product after a norm would round to anyway."""
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else states.dtype
+def _computing(states: Tensor) -> torch.dtype | None:
+    """What products round their input to, if they do."""
+    device = states.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None

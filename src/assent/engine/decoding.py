@@ -23,6 +23,7 @@ BLOCK = 128  # tokens of the vocabulary whose probabilities are added up first
 SIZES = 8  # a graph is made for a number of slots rounded up to this part of all of them
 
 
+Pick = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
 Step = Callable[[Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor]]
 
 
@@ -40,6 +41,8 @@ class Steps:
         self.forward, self.cache, self.temperature = forward, cache, temperature
         self.device = forward.machine.torch_device
         self._graphs: dict[int, _Graph] = {}
+        compiled = forward.machine.compiles and self.device.type == "cuda"
+        self._pick: Pick = torch.compile(pick_by_torch, dynamic=True) if compiled else pick
 
     def run(
         self, tokens: Int[Tensor, " slots"], places: Int[Tensor, " slots"], uniform: Float[Tensor, "steps slots"]
@@ -67,7 +70,7 @@ class Steps:
         return graph.run(len(tokens))
 
     def _step(self, tokens: Tensor, places: Tensor, uniform: Tensor, length: int) -> tuple[Tensor, Tensor]:
-        return pick(self.forward.decode(tokens, self.cache, places, length), uniform, self.temperature)
+        return self._pick(self.forward.decode(tokens, self.cache, places, length), uniform, self.temperature)
 
     def _next(self, places: Tensor) -> Tensor:
         """One further; a row that is done stays in its slot."""
@@ -127,6 +130,13 @@ def pick(
     """
     if runs_on(logits) and logits.dtype == torch.float32:
         return draw(logits, uniform, temperature)
+    return pick_by_torch(logits, uniform, temperature)
+
+
+def pick_by_torch(
+    logits: Float[Tensor, "n v"], uniform: Float[Tensor, " n"], temperature: float
+) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
+    """`pick` on any device, in any precision."""
     scaled = logits if temperature in (0, 1) else logits / temperature
     largest = scaled.amax(-1, keepdim=True)
     weights = torch.exp(scaled - largest)

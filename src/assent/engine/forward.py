@@ -7,7 +7,7 @@ loaded and takes the row only when they agree.
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -89,10 +89,12 @@ class RowForward:
         plan = PrefillPlan(RowPlan(layout), cache, tuple(slots))
         return self.logits(self._states(layout, plan)[layout.prompt_ends])
 
-    def ready_to_sample(self) -> contextlib.AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def ready_to_sample(self) -> Generator[None, None, None]:
         """Inside, many short calls are fast, and nothing can be learned."""
         dtype = torch.bfloat16 if self.machine.bf16 else self.module.dtype
-        return narrowed(self.module, self.module.get_output_embeddings(), dtype)
+        with narrowed(self.module, self.module.get_output_embeddings(), dtype), blocks.sampling(self.module):
+            yield
 
     def decode(self, ids: Tensor, cache: Cache, positions: Tensor, length: int) -> Float[Tensor, "slots v"]:
         """Feed one token to each of the first slots; the logits after it."""
@@ -173,7 +175,7 @@ def choose(module: Any, machine: Machine, warn: Callable[[str], None]) -> Forwar
         error = _error(expected, found)
         if not error < PARITY:
             raise UnsupportedError(f"rows differ from single sequences by {error:.2g}")
-        if machine.torch_device.type == "cpu" and not machine.compiles and kernels() is not None:
+        if machine.torch_device.type == "cuda" or (not machine.compiles and kernels() is not None):
             _fuse(module, exact, expected)
         return RowForward(module, machine)
     except Exception as reason:  # whatever a foreign model makes of a row, the plain path is right
@@ -216,11 +218,11 @@ def _probe(module: Any, forward: Forward) -> list[Tensor]:
     seen = [states, forward.states_at_end(ids[:2], [ids[2:5], ids[3:]])]
     if module.get_output_embeddings() is not None:
         seen.append(forward.logprobs(ids[:3], ids[3:], 0.7))
-        seen.append(
-            _decoded(forward, ids[0], ids[3])
-            if isinstance(forward, RowForward)
-            else forward.logprobs(ids[:1], ids[3:4], 1.0)
-        )
+        if isinstance(forward, RowForward):
+            with blocks.sampling(module):
+                seen.append(_decoded(forward, ids[0], ids[3]))
+        else:
+            seen.append(forward.logprobs(ids[:1], ids[3:4], 1.0))
     return seen
 
 

@@ -18,11 +18,13 @@ from torch import Tensor
 from transformers import AttentionInterface
 
 from assent.engine.attention import flash, slices, step
+from assent.engine.attention.turn import Turn
 from assent.engine.layout import Layout
 from assent.engine.machine import Machine
 from assent.engine.processor import attention as processor
 
 NAME = "assent"
+_outside: Any = torch.compiler.disable  # of compiled layers
 
 Row = Float[Tensor, "row heads width"]
 
@@ -71,7 +73,7 @@ class UnsupportedError(NotImplementedError):
     """An attention variant that rows cannot express; the model takes the plain path instead."""
 
 
-@torch.compiler.disable
+@_outside
 def attend(
     module: torch.nn.Module,
     query: Float[Tensor, "one heads row width"],
@@ -99,6 +101,15 @@ def attend_row(layer: int, query: Row, key: Row, value: Row, scale: float, windo
     if seen is not None:
         seen.add(window)
     return in_force().attend(layer, query, key, value, scale, window)
+
+
+@_outside
+def attend_turning(layer: int, query: Row, key: Row, value: Row, turn: Turn, scale: float, window: int | None) -> Row:
+    """The same for queries and keys that have not been turned to their places yet."""
+    plan = in_force()
+    if isinstance(plan, DecodePlan) and plan.in_one_pass(layer, query, key, value):
+        return plan.attend(layer, query, key, value, scale, window, turn)
+    return attend_row(layer, turn.of(query), turn.of(key), value, scale, window)
 
 
 AttentionInterface.register(NAME, attend)
@@ -197,13 +208,19 @@ class DecodePlan:
     positions: Int[Tensor, " slots"]
     length: int
 
-    def attend(self, layer: int, query: Row, key: Row, value: Row, scale: float, window: int | None) -> Row:
-        """See `Plan`."""
+    def in_one_pass(self, layer: int, query: Row, key: Row, value: Row) -> bool:
+        """Whether one kernel does it all, and turns queries and keys as well."""
+        return flash.takes(query, *self.cache.stores(layer, key, value)) and step.available()
+
+    def attend(
+        self, layer: int, query: Row, key: Row, value: Row, scale: float, window: int | None, turn: Turn | None = None
+    ) -> Row:
+        """See `Plan`; with `turn`, queries and keys are turned on the way, which takes `in_one_pass`."""
         stores = self.cache.stores(layer, key, value)
         if processor.takes(query, key, value):
             return processor.decode(query, key, value, stores, self.positions, scale, window)
-        if flash.takes(query, *stores) and step.available():
-            return step.decode(query, key, value, stores, self.positions, scale, window)
+        if self.in_one_pass(layer, query, key, value):
+            return step.decode(query, key, value, stores, self.positions, scale, window, turn)
         count = len(self.positions)
         slots = torch.arange(count, device=query.device)
         for store, row in zip(stores, (key, value), strict=True):

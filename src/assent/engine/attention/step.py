@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-KEYS = 64  # of a block
+from assent.engine.attention.turn import Turn
+
+KEYS = 32  # of a block
 ROWS = 16  # the fewest rows that tensor cores multiply; query heads that share keys are padded to it
 
 
@@ -28,6 +30,7 @@ def decode(
     positions: Tensor,
     scale: float,
     window: int | None,
+    turn: Turn | None = None,
 ) -> Tensor:
     """Attention of one token a slot, [slots, heads, width] in the cache's precision; see `plans.DecodePlan`."""
     from assent.engine.attention import step_kernel
@@ -37,12 +40,14 @@ def decode(
     query, key, value = (tensor if tensor.stride(-1) == 1 else tensor.contiguous() for tensor in (query, key, value))
     slots, heads, width = query.shape
     group = heads // key.shape[1]
+    tables = (positions, positions) if turn is None else [table.float().contiguous() for table in turn]  # read if TURNS
     out = torch.empty(slots, heads, width, dtype=keys.dtype, device=query.device)
     strides = [tensor.stride(number) for number in (0, 1) for tensor in (query, key, value)]
     kernel[(slots, key.shape[1])](
         query, key, value, keys, values, positions, out, *strides, *keys.stride()[:3], *values.stride()[:3],
-        out.stride(0), out.stride(1), scale, window or 0, width, group,
-        ROWS=max(ROWS, _power(group)), WIDTH=max(16, _power(width)), KEYS=KEYS, num_warps=4, num_stages=3,
+        out.stride(0), out.stride(1), scale, window or 0, width, group, *tables,
+        ROWS=max(ROWS, _power(group)), WIDTH=max(16, _power(width)), KEYS=KEYS, TURNS=turn is not None,
+        num_warps=2, num_stages=3,
     )  # fmt: skip
     return out
 

@@ -15,8 +15,8 @@ def attend(
     query, key, value, keys, values, positions, out,
     query_slot, key_slot, value_slot, query_head, key_head, value_head,
     keys_slot, keys_place, keys_head, values_slot, values_place, values_head,
-    out_slot, out_head, scale, window, width, group,
-    ROWS: tl.constexpr, WIDTH: tl.constexpr, KEYS: tl.constexpr,  # noqa: N803
+    out_slot, out_head, scale, window, width, group, cosines, sines,
+    ROWS: tl.constexpr, WIDTH: tl.constexpr, KEYS: tl.constexpr, TURNS: tl.constexpr,  # noqa: N803
 ):  # fmt: skip
     """One program of the grid (slots, key heads); arguments are what `step.decode` passes."""
     slot = tl.program_id(0).to(tl.int64)
@@ -28,9 +28,22 @@ def attend(
     kept = (rows < group)[:, None] & real[None, :]
     heads = head * group + rows
     kind = keys.dtype.element_ty
-    asked = tl.load(query + slot * query_slot + heads[:, None] * query_head + lanes[None, :], mask=kept, other=0.0)
+    query_base = query + slot * query_slot + heads[:, None] * query_head
+    key_own = key + slot * key_slot + head * key_head
+    asked = tl.load(query_base + lanes[None, :], mask=kept, other=0.0)
+    own_key = tl.load(key_own + lanes, mask=real, other=0.0)
+    if TURNS:  # each number with its partner in the other half of its head
+        half = width // 2
+        partners = tl.where(lanes < half, lanes + half, lanes - half)
+        cosine = tl.load(cosines + slot * width + lanes, mask=real, other=0.0)
+        sine = tl.load(sines + slot * width + lanes, mask=real, other=0.0)
+        sine = tl.where(lanes < half, -sine, sine)
+        partner = tl.load(query_base + partners[None, :], mask=kept, other=0.0).to(tl.float32)
+        asked = asked.to(tl.float32) * cosine[None, :] + partner * sine[None, :]
+        partner = tl.load(key_own + partners, mask=real, other=0.0).to(tl.float32)
+        own_key = own_key.to(tl.float32) * cosine + partner * sine
     asked = asked.to(kind)
-    own_key = tl.load(key + slot * key_slot + head * key_head + lanes, mask=real, other=0.0).to(kind)
+    own_key = own_key.to(kind)
     own_value = tl.load(value + slot * value_slot + head * value_head + lanes, mask=real, other=0.0).to(kind)
     key_base = keys + slot * keys_slot + head * keys_head
     value_base = values + slot * values_slot + head * values_head
