@@ -46,7 +46,7 @@ def main(directory: Path) -> None:
 
 
 def entered(browser: Any, one: House, name: str, **options: Any) -> Any:
-    page = browser.new_context(device_scale_factor=1, **options).new_page()
+    page = browser.new_context(device_scale_factor=1, locale="en-US", **options).new_page()
     page.goto(one.url + "/sign-in")
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
@@ -117,17 +117,26 @@ def bread(browser: Any, one: House, directory: Path) -> None:
     page.evaluate("scrollTo(0, 0)")
     page.wait_for_function("() => document.getElementById('state').textContent === 'Saved'")
     kept(page, directory, "rank")
-    night = browser.new_context(viewport=WIDE, color_scheme="dark", storage_state=state).new_page()
+    night = browser.new_context(viewport=WIDE, color_scheme="dark", storage_state=state, locale="en-US").new_page()
     night.goto(page.url)
     night.wait_for_selector("body[data-ready]")
     press(night, "j", "j")
     kept(night, directory, "rank-dark")
-    small = browser.new_context(viewport=NARROW, has_touch=True, is_mobile=True, storage_state=state).new_page()
+    small = browser.new_context(
+        viewport=NARROW, has_touch=True, is_mobile=True, storage_state=state, locale="en-US"
+    ).new_page()
     small.goto(page.url)
     small.wait_for_selector("body[data-ready]")
     small.locator("#board").evaluate("board => scrollTo(0, board.offsetTop - 120)")
     kept(small, directory, "rank-narrow")
-    for each in (page, night, small):
+    german = browser.new_context(
+        viewport=NARROW, has_touch=True, is_mobile=True, storage_state=state, locale="de-DE"
+    ).new_page()
+    german.goto(page.url)
+    german.wait_for_selector("body[data-ready]")
+    german.locator("#board").evaluate("board => scrollTo(0, board.offsetTop - 120)")
+    kept(german, directory, "rank-german")
+    for each in (page, night, small, german):
         each.context.close()
 
 
