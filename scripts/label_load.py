@@ -4,8 +4,10 @@
 
 Prints a table and writes runs/label-load.json: {database: {p95_ms, over_assigned, lost, duplicates, errors, kills, ...}}.
 
-exact   40 labelers with two tabs each, overlap 1, 3, 5; one in ten walks away, one in five submits twice
-pace    40 labelers who save a draft every 3 seconds and hand in now and then: p95 of claim and submit in milliseconds
+exact   40 labelers with two tabs each, overlap 1, 3, 5; one in ten walks away, one in five submits twice; and what
+        whoever did least has done of the mean
+pace    40 labelers who save a draft every 3 seconds and hand in now and then: p95 of claim and submit in milliseconds,
+        and megabytes that the server grows by in a minute
 kills   SIGKILL of the server, and of PostgreSQL, while everybody works; they ask again with the same key
 crowd   with --long (or --crowd N): 200 labelers, first all in a rush, then at their pace: they wait, and nothing fails
 disk    with --long: a disk that is full, under either database (the tests of that)
@@ -61,7 +63,14 @@ def measure(name: str, url: str, folder: Path, size: Size, postgresql: kit.Serve
             flush=True,
         )
     kit.batch(site.database, kit.items(4000, 1), "pace")
-    paced = site.run(1, pause=3.0, seconds=size.seconds)
+    least, early = site.least(), list[float]()
+
+    def settled() -> None:
+        time.sleep(size.seconds / 3)
+        early.append(site.memory())
+
+    paced = site.run(1, pause=3.0, seconds=size.seconds * 2 / 3, faults=settled)
+    grown = (site.memory() - early[0]) / (size.seconds * 2 / 3 / 60)
     errors.update(paced.errors)
     load = round(os.getloadavg()[0], 1)  # of the whole machine, a minute's mean: others slow everybody down
     print(
@@ -97,6 +106,8 @@ def measure(name: str, url: str, folder: Path, size: Size, postgresql: kit.Serve
         "p95_ms": p95(paced.milliseconds),
         "p95_draft_ms": p95(paced.drafts),
         "load": load,
+        "least_share_of_mean": least,
+        "memory_mb_a_minute": round(grown, 2),
         **{key: found[key] for key in ("over_assigned", "unfinished", "duplicates", "books")},
         "lost": lost,
         "errors": sum(errors.values()),
@@ -114,7 +125,7 @@ def crowd(name: str, url: str, folder: Path, size: Size) -> dict[str, Any]:
     rush = site.run(1, twice=0.2)
     found = Counter(site.counts(3))
     kit.batch(site.database, kit.items(20 * size.crowd, 1), "pace")
-    paced = site.run(1, pause=3.0, seconds=size.seconds / 2)
+    paced = site.run(1, pause=3.0, seconds=max(30.0, size.seconds / 2))
     found.update(site.counts(None))
     report = {
         "labelers": size.crowd,

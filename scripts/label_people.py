@@ -238,6 +238,20 @@ class Site:
         short = sum(done.get(item, 0) < count for item, count in made.items()) if overlap is not None else 0
         return {"over_assigned": over, "unfinished": short, "duplicates": twice, "books": books}
 
+    def least(self) -> float:
+        """What whoever did least has done, as a share of the mean: nobody is to be starved."""
+        with self.database.read() as connection:
+            rows = connection.execute(select(func.count()).select_from(tables.answer).group_by(tables.answer.c.labeler))
+            counts = list(rows.scalars())
+        mean = sum(counts) / len(self.cookies)
+        return round(min([*counts, *[0] * (len(self.cookies) - len(counts))]) / mean, 2) if mean else float("nan")
+
+    def memory(self) -> float:
+        """Megabytes that the server holds."""
+        assert self.server.process is not None
+        pages = int(Path(f"/proc/{self.server.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
     def close(self) -> None:
         self.server.stop()
         self.database.close()
