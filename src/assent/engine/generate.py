@@ -86,35 +86,39 @@ class _Slots:
     ) -> None:
         self.forward, self.prompts, self.limit, self.temperature = forward, prompts, limit, temperature
         self.key, self.end = key, end
-        self.order = waiting
-        self.waiting = list(reversed(waiting))
+        self.sequences = np.array(waiting)  # by row; rows are what the loop counts in
+        self.waiting = list(reversed(range(len(waiting))))
         length = len(prompts[waiting[0]]) + limit
         slots = max(1, min(len(waiting), forward.machine.cache_tokens // length))
         self.cache = Cache(slots, length, forward.machine)
         self.steps = Steps(forward, self.cache, temperature)
         self.count = 0
-        self.sequence = np.zeros(slots, dtype=np.int64)  # which prompt the slot answers
+        self.row = np.zeros(slots, dtype=np.int64)  # which row of those waiting the slot decodes
         self.place = np.zeros(slots, dtype=np.int64)  # position of its newest token
         self.token = np.zeros(slots, dtype=np.int64)  # its newest token
-        self.draws = {index: Draw([], []) for index in waiting}
+        shape = (len(waiting), limit + max(LOOK.values()))  # a row that is done goes on until the host looks
+        self.ids, self.logprobs = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.float32)
+        self.lengths = np.zeros(len(waiting), dtype=np.int64)
 
     def run(self) -> list[Draw]:
         """Decode everything that waits; the draws in the order given."""
-        slots = len(self.sequence)
+        slots = len(self.row)
         while self.waiting or self.count:
             if self.waiting and (slots - self.count) * REFILL >= slots:
                 self._enter(min(slots - self.count, len(self.waiting)))
             elif self.count:
                 self._advance()
-        return [self.draws[index] for index in self.order]
+        columns = zip(self.ids, self.logprobs, self.lengths, strict=True)
+        return [Draw(ids[:length].tolist(), logprobs[:length].tolist()) for ids, logprobs, length in columns]
 
     def _enter(self, number: int) -> None:
         """Prefill waiting prompts, each distinct one once, and draw the first token of each sequence."""
         entering = [self.waiting.pop() for _ in range(number)]
         slots_of: dict[tuple[int, ...], list[int]] = {}
-        for slot, index in enumerate(entering, start=self.count):
-            slots_of.setdefault(tuple(self.prompts[index].tolist()), []).append(slot)
-            self.sequence[slot], self.place[slot] = index, len(self.prompts[index]) - 1
+        for slot, row in enumerate(entering, start=self.count):
+            ids = tuple(self.prompts[self.sequences[row]].tolist())
+            slots_of.setdefault(ids, []).append(slot)
+            self.row[slot], self.place[slot] = row, len(ids) - 1
         prompts = [torch.tensor(ids) for ids in slots_of]
         slots = [torch.tensor(group) for group in slots_of.values()]
         first, self.count = self.count, self.count + number
@@ -140,24 +144,24 @@ class _Slots:
         """[number, slots]: what draws the next tokens of the slots."""
         ahead = np.arange(1, number + 1)[:, None]
         places = (self.place[slots] + ahead).ravel()
-        return uniforms(self.key, np.tile(self.sequence[slots], number), places).reshape(number, -1)
+        return uniforms(self.key, np.tile(self.sequences[self.row[slots]], number), places).reshape(number, -1)
 
     def _take(self, first: int, drawn: Drawn) -> None:
         """Note the tokens drawn for the slots from `first` on, and let finished rows leave."""
-        finished: list[int] = []
-        steps = len(drawn.tokens)
-        columns = zip(drawn.tokens.t().tolist(), drawn.logprobs.t().tolist(), strict=True)
-        for slot, (tokens, logprobs) in enumerate(columns, start=first):
-            draw = self.draws[int(self.sequence[slot])]
-            for token, logprob in zip(tokens, logprobs, strict=True):
-                draw.ids.append(token)
-                draw.logprobs.append(logprob)
-                if token == self.end or len(draw.ids) == self.limit:
-                    finished.append(slot)
-                    break
-            self.token[slot] = tokens[-1]
-            self.place[slot] += steps
-        for slot in reversed(finished):
+        tokens, logprobs = drawn.tokens.t().numpy(), drawn.logprobs.t().numpy()
+        count, steps = tokens.shape
+        slots = slice(first, first + count)
+        rows = self.row[slots]
+        start = self.lengths[rows]
+        columns = start[:, None] + np.arange(steps)
+        self.ids[rows[:, None], columns], self.logprobs[rows[:, None], columns] = tokens, logprobs
+        ends = tokens == self.end
+        until_end = np.where(ends.any(1), ends.argmax(1) + 1, steps + 1)
+        left = np.minimum(until_end, self.limit - start)
+        self.lengths[rows] = start + np.minimum(left, steps)
+        self.token[slots] = tokens[:, -1]
+        self.place[slots] += steps
+        for slot in reversed((first + np.nonzero(left <= steps)[0]).tolist()):
             self._leave(slot)
 
     def _leave(self, slot: int) -> None:
@@ -165,7 +169,7 @@ class _Slots:
         self.count -= 1
         if slot != self.count:
             self.cache.move(self.count, slot, int(self.place[self.count]))
-            for array in (self.sequence, self.place, self.token):
+            for array in (self.row, self.place, self.token):
                 array[slot] = array[self.count]
 
 
