@@ -175,6 +175,34 @@ def test_drafts_have_versions(database: Database) -> None:
     assert refused.value.more == {"version": 2, "document": {"note": "b"}}
 
 
+@pytest.mark.parametrize("saved", [0, 1])
+def test_of_windows_that_save_at_once_one_is_kept(database: Database, saved: int) -> None:
+    """The first draft and a later one: nobody writes over what they have not seen."""
+    kit.batch(database, kit.items(1, 1))
+    worker = workers(database, 1)[0]
+    identity = claimed(database, worker)
+    if saved:
+        slots.keep_draft(database, worker, identity, {"note": "before"}, 0)
+    kept: list[str] = []
+    told: list[str] = []
+
+    def window(note: str) -> None:
+        try:
+            slots.keep_draft(database, worker, identity, {"note": note}, saved)
+            kept.append(note)
+        except RefusedError as refused:
+            told.append(refused.more["document"]["note"])
+
+    windows = [threading.Thread(target=window, args=(f"window {n}",)) for n in range(8)]
+    for one in windows:
+        one.start()
+    for one in windows:
+        one.join()
+    assert (len(kept), told) == (1, kept * 7)
+    with database.read() as connection:
+        assert connection.execute(select(draft.c.version)).scalars().all() == [saved + 1]
+
+
 def test_nobody_sees_the_task_of_another(database: Database) -> None:
     kit.batch(database, kit.items(1, 1))
     mine, other = workers(database, 2)
