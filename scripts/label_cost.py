@@ -43,7 +43,7 @@ def measure(url: str, folder: Path, rounds: int, postgresql: kit.Server | None) 
 
     def look() -> list[float]:
         assert site.server.process is not None
-        behind = postgresql._processes() if postgresql is not None else []
+        behind = postgresql.processes() if postgresql is not None else []
         return [spent([site.server.process.pid]), spent(behind), time.perf_counter()]
 
     for turn in range(rounds + 1):

@@ -64,7 +64,7 @@ class Server:
     def stop(self, mode: str = "immediate") -> None:
         self._run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop")
 
-    def _processes(self) -> list[int]:
+    def processes(self) -> list[int]:
         """The server's processes, the first one first."""
         first = int((self.data / "postmaster.pid").read_text().split()[0])
         found = [first]
@@ -79,14 +79,14 @@ class Server:
 
         Killing processes does not empty the system's caches as a loss of power would; this stands in for it.
         """
-        for one in self._processes():
+        for one in self.processes():
             with contextlib.suppress(OSError):
                 if b"walwriter" in Path(f"/proc/{one}/cmdline").read_bytes():
                     os.kill(one, signal.SIGSTOP)
 
     def kill(self) -> int:
         """SIGKILL to every process of the server; how many there were."""
-        found = self._processes()
+        found = self.processes()
         for one in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one, signal.SIGKILL)
