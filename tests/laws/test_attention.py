@@ -21,7 +21,7 @@ from assent.engine.logits import chosen_logprobs
 from assent.engine.machine import Machine
 from assent.engine.models import LanguageModel, Lora, ScalarModel
 from assent.engine.processor import attention as processor
-from assent.engine.processor import library
+from assent.engine.processor import compiled
 from assent.train.sft import next_token
 
 CPU = torch.device("cpu")
@@ -50,7 +50,7 @@ def relative(found: Tensor, expected: Tensor) -> float:
 TREES = row([(5, 4), (1, 1), (60, 3, 41, 70), (7,), (2, 1, 1), (130, 9)])
 
 
-@pytest.mark.skipif(library.kernels() is None, reason="no C++ compiler")
+@pytest.mark.skipif(compiled.kernels() is None, reason="no C++ compiler")
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.bfloat16, 1e-2)])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_kernels_agree_with_slices_forward_and_backward(
@@ -72,7 +72,7 @@ def test_the_kernels_agree_with_slices_forward_and_backward(
         assert relative(gradient, right) < bound
 
 
-@pytest.mark.skipif(library.kernels() is None, reason="no C++ compiler")
+@pytest.mark.skipif(compiled.kernels() is None, reason="no C++ compiler")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_token_against_the_cache_sees_what_it_sees_in_its_row(shape: tuple[int, int, int, int | None]) -> None:
     """Prompts enter the cache, then each sequence goes on token by token: kernel, portable way and one row agree."""
@@ -101,13 +101,13 @@ def test_without_a_compiler_or_when_told_so_attention_is_portable(monkeypatch: p
     for name, value in (("CXX", "false"), ("ASSENT_KERNELS", "0")):
         with monkeypatch.context() as patch:
             patch.setenv(name, value)
-            library.kernels.cache_clear()
-            assert library.kernels() is None
+            compiled.kernels.cache_clear()
+            assert compiled.kernels() is None
             assert not processor.takes(*tensors(3, 2, 2, 16, torch.float32))
-    library.kernels.cache_clear()
+    compiled.kernels.cache_clear()
 
 
-@pytest.mark.skipif(library.kernels() is None, reason="no C++ compiler")
+@pytest.mark.skipif(compiled.kernels() is None, reason="no C++ compiler")
 def test_kernels_are_built_once_and_anew_for_another_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     built: list[Any] = []
@@ -120,14 +120,14 @@ def test_kernels_are_built_once_and_anew_for_another_source(monkeypatch: pytest.
     monkeypatch.setattr(subprocess, "run", counted)
     sources = tmp_path / "sources"
     sources.mkdir()
-    monkeypatch.setattr(library, "FOLDER", sources)
+    monkeypatch.setattr(compiled, "FOLDER", sources)
     for text, count in (("int first;", 1), ("int first;", 1), ("int second;", 2)):
         (sources / "other.cpp").write_text(text)
-        library.kernels.cache_clear()
-        assert library.kernels() is not None
+        compiled.kernels.cache_clear()
+        assert compiled.kernels() is not None
         assert len(built) == count
     monkeypatch.undo()
-    library.kernels.cache_clear()
+    compiled.kernels.cache_clear()
 
 
 @pytest.mark.parametrize("steps", [3, 16])

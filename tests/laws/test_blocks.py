@@ -15,10 +15,10 @@ from assent.engine.forward import RowForward, choose
 from assent.engine.machine import Machine
 from assent.engine.models import LanguageModel
 from assent.engine.processor import blocks as kernels
-from assent.engine.processor import library
+from assent.engine.processor import compiled
 
 EXACT = Machine(device="cpu", precision="fp32")
-pytestmark = pytest.mark.skipif(library.kernels() is None, reason="no C++ compiler")
+pytestmark = pytest.mark.skipif(compiled.kernels() is None, reason="no C++ compiler")
 
 
 def normed(x: Tensor, weight: Tensor) -> Tensor:

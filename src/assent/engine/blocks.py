@@ -16,7 +16,7 @@ from assent.engine import layers
 from assent.engine.attention import plans
 from assent.engine.attention.turn import Turn
 from assent.engine.processor import blocks
-from assent.engine.processor.library import runs_on
+from assent.engine.processor.compiled import runs_on
 
 
 class _Norm(nn.Module):

@@ -15,8 +15,8 @@ from torch.nn.functional import pad
 
 from assent.engine.attention.plans import Cache
 from assent.engine.forward import RowForward
+from assent.engine.processor.compiled import runs_on
 from assent.engine.processor.drawing import draw
-from assent.engine.processor.library import runs_on
 
 LOOK = {"cpu": 1, "cuda": 16}  # steps before the host looks
 BLOCK = 128  # tokens of the vocabulary whose probabilities are added up first

@@ -31,7 +31,7 @@ from assent.engine.layout import Layout
 from assent.engine.logits import all_logits, chosen_logprobs
 from assent.engine.machine import Machine
 from assent.engine.narrow import narrowed
-from assent.engine.processor.library import kernels
+from assent.engine.processor.compiled import kernels
 
 PARITY = 2e-3  # rounding in fp32 stays far below, a wrong mask or position far above
 

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from assent.engine.processor import blocks
-from assent.engine.processor.library import runs_on
+from assent.engine.processor.compiled import runs_on
 
 
 class Turn(NamedTuple):

@@ -1,1 +1,1 @@
-"""Kernels for a processor in C++, built at their first use (library), and their use from torch."""
+"""Kernels for a processor in C++, built at their first use (compiled), and their use from torch."""

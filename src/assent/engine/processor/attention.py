@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from assent.engine.layout import Span
-from assent.engine.processor.library import dense, kernels, pointer, runs_on
+from assent.engine.processor.compiled import dense, kernels, pointer, runs_on
 
 WIDEST = 256  # of a head: beyond, blocks of queries would leave the caches
 

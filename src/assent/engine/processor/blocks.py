@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from assent.engine.processor.library import dense, kernels, pointer
+from assent.engine.processor.compiled import dense, kernels, pointer
 
 PORTION = 128  # rows, as in blocks.cpp
 

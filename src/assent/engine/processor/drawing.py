@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from assent.engine.processor.library import dense, kernels, pointer
+from assent.engine.processor.compiled import dense, kernels, pointer
 
 
 def draw(
