@@ -78,6 +78,8 @@ class Read:
         items = [item for path in paths for item in self._load(task, path)]
         pool_path = find(task.pool, sources.folders)
         pool = self._load(task, pool_path) if pool_path else []
+        if pool:
+            self.files[-1]["examples"] = True
         if items:
             self.tasks.append(Asked(task, items, pool))
 

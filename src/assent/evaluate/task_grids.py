@@ -93,7 +93,9 @@ def counted(files: Sequence[Row], rows: Sequence[Row], seconds: Mapping[str, flo
             (
                 words(file["task"]),
                 *(words(file[name]) for name in ("rows", "items")),
-                words(", ".join(f"{count} {name}" for name, count in asked.items()) or "-"),
+                words(
+                    "examples" if file.get("examples") else ", ".join(f"{n} {name}" for name, n in asked.items()) or "-"
+                ),
                 words(file["rejected"], "bad" if file["rejected"] else ""),
                 words(file["unused"]),
                 words(file["why unused"]),
