@@ -33,7 +33,8 @@ class Mutant(NamedTuple):
 
 O, R, P, G = "objectives.py", "train/rollout.py", "train/ppo.py", "engine/generate.py"
 L, T, M, E = "engine/learner.py", "engine/layout.py", "engine/models.py", "engine/logits.py"
-D, N, C = "engine/decoding.py", "engine/narrow.py", "engine/attention/processor.cpp"
+D, N, B = "engine/decoding.py", "engine/narrow.py", "engine/blocks.py"
+C, K, W = (f"engine/processor/{name}.cpp" for name in ("attention", "blocks", "drawing"))
 
 MUTANTS = (
     Mutant("ties make pairs", O, "ranks[:, None] < ranks[None, :]", "ranks[:, None] <= ranks[None, :]"),
@@ -72,9 +73,9 @@ MUTANTS = (
     Mutant("advantages standardised over nothing", P, "advantages=standardise(part.advantages)", "advantages=part.advantages"),
     Mutant("minibatches not shuffled", P, "order = permutation(len(self), *key)", "order = list(range(len(self)))"),
     Mutant("warm-up counts updates", P, "update // self.updates)", "update)"),
-    Mutant("the end token is never noticed", G, "if token == self.end or len(draw.ids)", "if len(draw.ids)"),
-    Mutant("a response one token too long", G, "len(draw.ids) == self.limit", "len(draw.ids) == self.limit + 1"),
-    Mutant("random numbers of the slot, not the sequence", G, "np.tile(self.sequence[slots], number)", "np.tile(np.arange(len(self.sequence[slots])), number)"),
+    Mutant("the end token is never noticed", G, "ends = tokens == self.end", "ends = tokens == -1"),
+    Mutant("a response one token too long", G, "self.limit - start)", "self.limit + 1 - start)"),
+    Mutant("random numbers of the slot, not the sequence", G, "np.tile(self.sequences[self.row[slots]], number)", "np.tile(np.arange(len(self.row[slots])), number)"),
     Mutant("random numbers without a position", G, "(self.place[slots] + ahead).ravel()", "(0 * (self.place[slots] + ahead)).ravel()"),
     Mutant("temperature multiplies", D, "else logits / temperature", "else logits * temperature"),
     Mutant("a step counts from the wrong place", D, "return (places + 1).clamp(", "return (places + 2).clamp("),
@@ -83,6 +84,15 @@ MUTANTS = (
     Mutant("kernels forget the window", C, "oldest = std::clamp<int64_t>(first_seen, 0, context.length);", "oldest = 0;"),
     Mutant("kernels forget the prompt's gradient", C, "s, 1, columns}, g, wide, context.value_grads.of(0), wide, true);", "s, 1, columns}, g, wide, context.value_grads.of(0), wide, false);"),
     Mutant("a decoding kernel does not see its own token", C, "seen = position + 1;", "seen = std::max<int64_t>(1, position);"),
+    Mutant("a norm forgets its epsilon", K, "/ width + epsilon)", "/ width)"),
+    Mutant("a norm's gradient forgets the mean", K, "load(line + j) * scale * mean) * scale", "load(line + j) * scale * splat(0)) * scale"),
+    Mutant("a weight's gradient of one portion", K, "first += PORTION) {", "first += PORTION) if (first == 0) {"),
+    Mutant("a gate's gradient without its slope", K, "(splat(1.0f) + x * (splat(1.0f) - open))", "splat(1.0f)"),
+    Mutant("positions do not turn back", K, "(back ? high * sines[j + half] : -high * sines[j])", "(-high * sines[j])"),
+    Mutant("the quantile counts from its block's end", W, "left -= sums[block++]", "left -= sums[++block]"),
+    Mutant("log-probabilities without the temperature", W, "float(given[token] / divisor - largest", "float(given[token] - largest"),
+    Mutant("what enters the head is rounded", B, "kind = _computing(hidden_states) if self.before_products else None", "kind = _computing(hidden_states)"),
+    Mutant("a part that looks known is taken", "engine/forward.py", "        blocks.unfuse(module, kinds)\n", ""),
     Mutant("the target's gradient has the wrong sign", E, "* factor[rows, 0] + given[rows, 0]", "* factor[rows, 0] - given[rows, 0]"),
     Mutant("each micro-batch its own mean", L, "terms.loss.sum().backward()", "terms.loss.mean().backward()"),
     Mutant("the pretraining gradient unweighted", L, "gradient.mul_(weight / count)", "gradient.mul_(1 / count)"),
@@ -96,9 +106,9 @@ MUTANTS = (
     Mutant("a piece of the vocabulary left out", E, "range(0, len(weight), width)", "range(0, max(1, len(weight) - width), width)"),
 )  # fmt: skip
 
-TESTS = tuple(f"tests/laws/test_{name}.py" for name in ("objectives", "rollout", "engine", "attention"))
+TESTS = tuple(f"tests/laws/test_{name}.py" for name in ("objectives", "rollout", "engine", "attention", "blocks"))
 # The tests that look at a file most closely come first; the others begin with the engine's.
-FIRST = {O: 0, R: 1, P: 1, D: 3, N: 3, C: 3}
+FIRST = {O: 0, R: 1, P: 1, D: 3, N: 3, C: 3, B: 4, K: 4, W: 4, "engine/forward.py": 4}
 
 
 def start(mutant: Mutant, copy: Path) -> int:
