@@ -131,6 +131,7 @@ def test_known_parts_are_exchanged_and_keep_names_hooks_and_numbers(blank: Path,
     model = LanguageModel.load(blank, EXACT)
     kinds = {kind for part in model.module.modules() for kind in blocks.KINDS if isinstance(part, kind)}
     assert kinds == set(blocks.KINDS)
+    assert len({type(layer.mlp) for layer in model.module.model.layers}) == 1  # else each is compiled anew
     assert {type(part).__name__ for part in model.module.modules()} >= {"LlamaMLP", "LlamaAttention", "LlamaRMSNorm"}
     batch = tiny.texts(5)
     fused = model.logprobs(batch)

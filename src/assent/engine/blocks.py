@@ -69,6 +69,7 @@ class _Rotary(nn.Module):
 
 BEFORE_PRODUCTS = {"input_layernorm", "post_attention_layernorm"}  # of layers that have no other norm
 KINDS: tuple[type[nn.Module], ...] = (_Norm, _Gated, _Rotary)
+ON_A_GPU = (_Norm, _Rotary)  # where layers are compiled, gates are one pass anyway
 
 
 def fuse(module: nn.Module, kinds: Sequence[type[nn.Module]] = KINDS) -> None:
@@ -76,8 +77,7 @@ def fuse(module: nn.Module, kinds: Sequence[type[nn.Module]] = KINDS) -> None:
     for part in list(module.modules()):
         kind = _known(part)
         if kind in kinds:
-            own = type(part)
-            part.__class__ = type(own.__name__, (kind, own), {"__module__": own.__module__})
+            part.__class__ = layers.mixed(kind, type(part))
     for layer in layers.repeated(module):
         norms = {name: part for name, part in layer.named_children() if isinstance(part, _Norm)}
         if norms.keys() == BEFORE_PRODUCTS:

@@ -175,8 +175,10 @@ def choose(module: Any, machine: Machine, warn: Callable[[str], None]) -> Forwar
         error = _error(expected, found)
         if not error < PARITY:
             raise UnsupportedError(f"rows differ from single sequences by {error:.2g}")
-        if machine.torch_device.type == "cuda" or (not machine.compiles and kernels() is not None):
-            _fuse(module, exact, expected)
+        if machine.torch_device.type == "cuda":
+            _fuse(module, exact, expected, blocks.ON_A_GPU)
+        elif kernels() is not None and not machine.compiles:
+            _fuse(module, exact, expected, blocks.KINDS)
         return RowForward(module, machine)
     except Exception as reason:  # whatever a foreign model makes of a row, the plain path is right
         module.set_attn_implementation(usual)
@@ -187,8 +189,8 @@ def choose(module: Any, machine: Machine, warn: Callable[[str], None]) -> Forwar
         return PlainForward(module, machine)
 
 
-def _fuse(module: Any, machine: Machine, expected: list[Tensor]) -> None:
-    """Exchange the known parts of blocks: all of them, or those kinds that change no number."""
+def _fuse(module: Any, machine: Machine, expected: list[Tensor], wanted: Sequence[type[torch.nn.Module]]) -> None:
+    """Exchange the known parts of blocks: those of all wanted kinds, or of the kinds that change no number."""
 
     def agrees(kinds: Sequence[type[torch.nn.Module]]) -> bool:
         blocks.fuse(module, kinds)
@@ -198,8 +200,8 @@ def _fuse(module: Any, machine: Machine, expected: list[Tensor]) -> None:
         blocks.unfuse(module, kinds)
         return False
 
-    if not agrees(blocks.KINDS):
-        for kind in blocks.KINDS:
+    if not agrees(wanted):
+        for kind in wanted:
             agrees((kind,))
 
 

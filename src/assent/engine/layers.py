@@ -4,6 +4,7 @@ Both take the repeated layers of any family as they are; attention stays outside
 """
 
 import contextlib
+import functools
 from typing import Any
 
 import torch
@@ -27,6 +28,12 @@ def compile_layers(module: nn.Module) -> None:
     dynamo.recompile_limit = max(dynamo.recompile_limit, VARIANTS)
     for layer in repeated(module):
         layer.compile(dynamic=True)
+
+
+@functools.cache
+def mixed(kind: type[nn.Module], own: type[nn.Module]) -> Any:
+    """The class `own`, by its name, with `kind` before it. One for all members: compiled code asks for the class."""
+    return type(own.__name__, (kind, own), {"__module__": own.__module__})
 
 
 class _Forgetful(nn.Module):
@@ -53,5 +60,4 @@ def checkpoint_layers(module: nn.Module) -> None:
     """Gradient checkpointing: the memory of one layer for a third more time, and the same gradients, bit for bit."""
     for layer in repeated(module):
         if not isinstance(layer, _Forgetful):
-            kind = type(layer)
-            layer.__class__ = type(kind.__name__, (_Forgetful, kind), {"__module__": kind.__module__})
+            layer.__class__ = mixed(_Forgetful, type(layer))

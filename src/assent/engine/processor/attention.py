@@ -58,6 +58,16 @@ class Trees:
         query, key = query.to(value.dtype), key.to(value.dtype)
         return _Attention.apply(query, key, value, self, scale, window)  # pyright: ignore[reportReturnType]
 
+    def attend_with_normalisers(
+        self, query: Row, key: Row, value: Row, scale: float
+    ) -> tuple[Row, Float[Tensor, "row heads"]]:
+        """Without gradients: `attend`, and the log of the sum of exponentials that each softmax was divided by.
+
+        So that attention over keys that lie elsewhere can be joined to it.
+        """
+        out, normalisers = _attended(query.to(value.dtype), key.to(value.dtype), value, self, scale, None)
+        return out, normalisers.t()
+
 
 class _Attention(torch.autograd.Function):
     @staticmethod
@@ -65,18 +75,9 @@ class _Attention(torch.autograd.Function):
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, trees: Trees, scale: float, window: int | None
     ) -> Tensor:
         query, key, value = (dense(tensor) for tensor in (query, key, value))
-        out = torch.empty_like(query)
-        normalisers = torch.empty(query.shape[1], query.shape[0])
+        out, normalisers = _attended(query, key, value, trees, scale, window)
         ctx.shape = _shape(query, key, scale, window, len(trees.begins) - 1)
         ctx.trees = trees
-        compiled: Any = kernels()
-        compiled.attend(
-            ctx.shape,
-            *_views(query, key, value, out),
-            pointer(normalisers),
-            pointer(trees.spans),
-            pointer(trees.begins),
-        )
         ctx.save_for_backward(query, key, value, out, normalisers)
         return out
 
@@ -96,6 +97,20 @@ class _Attention(torch.autograd.Function):
             pointer(ctx.trees.begins),
         )
         return (*wanted, None, None, None)
+
+
+def _attended(
+    query: Row, key: Row, value: Row, trees: Trees, scale: float, window: int | None
+) -> tuple[Row, Float[Tensor, "heads row"]]:
+    query, key, value = (dense(tensor) for tensor in (query, key, value))
+    out = torch.empty_like(query)
+    normalisers = torch.empty(query.shape[1], query.shape[0])
+    shape = _shape(query, key, scale, window, len(trees.begins) - 1)
+    compiled: Any = kernels()
+    compiled.attend(
+        shape, *_views(query, key, value, out), pointer(normalisers), pointer(trees.spans), pointer(trees.begins)
+    )
+    return out, normalisers
 
 
 def decode(
