@@ -7,6 +7,7 @@ import torch
 from tests import tiny
 
 from assent.engine.models import LanguageModel
+from assent.engine.processor import attention as processor
 from assent.evaluate.likelihood import Weighed, encoded, weigh
 from assent.evaluate.sharing import SHORTEST, Question, common_beginning
 
@@ -51,6 +52,15 @@ def test_sharing_gives_the_numbers_of_single_sequences(blank: Path, common: int)
     same(weigh(model, asked), expected)
     same(weigh(model, asked, share=False), expected)
     same(weigh(tiny.model(blank, tokens=40), asked), expected)  # many small batches
+
+
+@torch.no_grad()
+def test_kernels_change_no_number(blank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a beginning, attention joins two softmaxes where there are kernels, and is one where there are none."""
+    model, asked = tiny.model(blank), questions(SHORTEST)
+    with_kernels = weigh(model, asked)
+    monkeypatch.setattr(processor, "takes", lambda *_: False)
+    same(with_kernels, weigh(model, asked))
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ model once and stays as keys and values. Each context is laid out once, its comp
 token of a completion is predicted, never fed. Nothing of this shows in the numbers: see the laws in the tests.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from assent.engine.forward import RowForward
 from assent.engine.layout import Layout
 from assent.engine.logits import fast_products
 from assent.engine.machine import Machine
+from assent.engine.processor import attention as processor
 
 SHORTEST = 16  # tokens: a shorter common beginning is not worth a second kind of attention
 SCORES = 2**26  # attention scores held at a time, in numbers
@@ -72,8 +74,30 @@ class AfterBeginning:
         if window is not None:
             raise UnsupportedError("a window over a shared beginning")
         before = self.beginning.keys_and_values(layer, key, value)
+        if processor.takes(query, key, value):
+            return _joined(self._trees.attend_with_normalisers(query, key, value, scale), query, before, scale)
         parts = [_attend_slice(piece, query, key, value, before, scale) for piece in self.rows.slices.pieces]
         return torch.cat(parts)[self.rows.slices.order]
+
+    @functools.cached_property
+    def _trees(self) -> processor.Trees:
+        return processor.Trees.of(self.rows.layout.trees)
+
+
+def _joined(own: tuple[Row, Tensor], query: Row, before: tuple[Tensor, Tensor], scale: float) -> Row:
+    """Attention over own tokens and over the beginning as one: each softmax weighs as much as it was divided by."""
+    out, normalisers = own
+    keys, values = before  # [key heads, length, width]
+    queries = (query * scale).to(keys.dtype).transpose(0, 1).unflatten(0, (len(keys), -1)).flatten(1, 2)
+    scores = torch.bmm(queries, keys.transpose(1, 2)).float()
+    largest = scores.amax(-1, keepdim=True)
+    shares = scores.sub_(largest).exp_()
+    total = shares.sum(-1, keepdim=True)
+    first = torch.bmm(shares.to(values.dtype), values).float() / total
+    first = first.view(query.shape[1], len(query), -1).transpose(0, 1)
+    others = (largest + total.log()).view(query.shape[1], len(query)).t()
+    weight = torch.sigmoid(others - normalisers)[..., None]
+    return torch.lerp(out.float(), first, weight).to(out.dtype)
 
 
 def _attend_slice(
