@@ -90,7 +90,7 @@ MUTANTS = (
     Mutant("a gate's gradient without its slope", K, "(splat(1.0f) + x * (splat(1.0f) - open))", "splat(1.0f)"),
     Mutant("positions do not turn back", K, "(back ? high * sines[j + half] : -high * sines[j])", "(-high * sines[j])"),
     Mutant("the quantile counts from its block's end", W, "left -= sums[block++]", "left -= sums[++block]"),
-    Mutant("log-probabilities without the temperature", W, "float(given[token] / divisor - largest", "float(given[token] - largest"),
+    Mutant("log-probabilities without the temperature", W, "float(given[token] / divisor - best", "float(given[token] - best"),
     Mutant("what enters the head is rounded", B, "kind = _computing(hidden_states) if self.before_products else None", "kind = _computing(hidden_states)"),
     Mutant("a part that looks known is taken", "engine/forward.py", "        blocks.unfuse(module, kinds)\n", ""),
     Mutant("the target's gradient has the wrong sign", E, "* factor[rows, 0] + given[rows, 0]", "* factor[rows, 0] - given[rows, 0]"),

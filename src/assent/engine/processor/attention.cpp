@@ -163,19 +163,6 @@ struct Block {
     std::fill(s + left + seen, s + columns, -INFINITY);
   }
 
-  // The largest score of row i, scaled.
-  float largest(int64_t i) const {
-    const float* s = w.scores.memory.data() + i * columns;
-    Vector best = load(s);
-    for (int64_t j = LANES; j < columns; j += LANES) {
-      Vector next = load(s + j);
-      best = next > best ? next : best;
-    }
-    float one = best[0];
-    for (int64_t j = 1; j < LANES; j++) one = std::max(one, best[j]);
-    return one * p.scale;
-  }
-
   // scores -> exp(scale * score - shift); the sum of them.
   float exponentials(int64_t i, float shift) {
     float* s = w.scores.of(0) + i * columns;
@@ -193,7 +180,7 @@ struct Block {
     float sums[QUERIES];
     for (int64_t i = 0; i < rows; i++) {
       hide(i);
-      float shift = largest(i);
+      float shift = largest(w.scores.of(0) + i * columns, columns) * p.scale;
       sums[i] = exponentials(i, shift);
       p.normalisers[head * p.row + first + i] = shift + std::log(sums[i]);
     }

@@ -27,18 +27,12 @@ void draw(int64_t n, int64_t vocabulary, float temperature, int64_t threads, con
       const float* given = logits + i * stride;
       for (int64_t j = 0; j < vocabulary; j++) line[j] = given[j] / divisor;
       std::fill(line + vocabulary, line + wide, -INFINITY);
-      Vector best = load(line);
-      for (int64_t j = LANES; j < wide; j += LANES) {
-        Vector next = load(line + j);
-        best = next > best ? next : best;
-      }
-      float largest = best[0];
-      for (int64_t j = 1; j < LANES; j++) largest = std::max(largest, best[j]);
+      float best = largest(line, wide);
       double whole = 0;
       for (int64_t b = 0; b < wide; b += BLOCK) {
         Vector sum = {};
         for (int64_t j = b; j < b + BLOCK; j += LANES) {
-          Vector e = exponential(load(line + j) - splat(largest));
+          Vector e = exponential(load(line + j) - splat(best));
           store(line + j, e);
           sum += e;
         }
@@ -48,7 +42,7 @@ void draw(int64_t n, int64_t vocabulary, float temperature, int64_t threads, con
       }
       int64_t token = 0;
       if (temperature == 0) {
-        while (token + 1 < vocabulary && given[token] / divisor != largest) token++;
+        while (token + 1 < vocabulary && given[token] / divisor != best) token++;
       } else {
         double left = uniform[i] * whole;
         int64_t block = 0, last = wide / BLOCK - 1;
@@ -58,7 +52,7 @@ void draw(int64_t n, int64_t vocabulary, float temperature, int64_t threads, con
         while (token < end && left >= line[token]) left -= line[token++];
       }
       tokens[i] = token;
-      logprobs[i] = float(given[token] / divisor - largest - std::log(whole));
+      logprobs[i] = float(given[token] / divisor - best - std::log(whole));
     }
   }
 }

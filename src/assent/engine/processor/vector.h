@@ -29,6 +29,17 @@ float total(Vector v) {  // in a tree
   return x[0];
 }
 
+float largest(const float* x, int64_t wide) {  // of whole vectors
+  Vector best = load(x);
+  for (int64_t j = LANES; j < wide; j += LANES) {
+    Vector next = load(x + j);
+    best = next > best ? next : best;
+  }
+  float one = best[0];
+  for (int64_t j = 1; j < LANES; j++) one = std::max(one, best[j]);
+  return one;
+}
+
 // Lane i: every second number of a, then of b, beginning with `first`; two of these added halve what is left to add.
 template <int FIRST>
 Vector halves(Vector a, Vector b) {
