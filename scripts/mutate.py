@@ -93,6 +93,7 @@ MUTANTS = (
     Mutant("log-probabilities without the temperature", W, "float(given[token] / divisor - best", "float(given[token] - best"),
     Mutant("what enters the head is rounded", B, "kind = _computing(hidden_states) if self.before_products else None", "kind = _computing(hidden_states)"),
     Mutant("a part that looks known is taken", "engine/forward.py", "        blocks.unfuse(module, kinds)\n", ""),
+    Mutant("a part may forget its window", "engine/forward.py", " and asked == windows", ""),
     Mutant("the target's gradient has the wrong sign", E, "* factor[rows, 0] + given[rows, 0]", "* factor[rows, 0] - given[rows, 0]"),
     Mutant("each micro-batch its own mean", L, "terms.loss.sum().backward()", "terms.loss.mean().backward()"),
     Mutant("the pretraining gradient unweighted", L, "gradient.mul_(weight / count)", "gradient.mul_(1 / count)"),

@@ -193,3 +193,27 @@ def test_what_enters_the_head_is_not_rounded(blank: Path) -> None:
     with torch.no_grad():
         before_head = forward.states_before(prompt, prompt)
     assert not torch.equal(before_head, before_head.bfloat16().float())
+
+
+@pytest.mark.parametrize("where", ["config", "nowhere"])
+def test_a_window_longer_than_the_probe_is_not_forgotten(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mistral's attention reads its window from the configuration; a part that does not ask for it is not taken."""
+    from transformers import MistralConfig, MistralForCausalLM
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "vocab_size": 90}
+    config = MistralConfig(**sizes, num_attention_heads=4, num_key_value_heads=2, sliding_window=40)  # pyright: ignore
+    module: Any = MistralForCausalLM(config).eval()
+    if where == "nowhere":
+        rotary = blocks.KINDS[2]
+        monkeypatch.setattr(rotary, "sliding_window", None, raising=False)
+    forward = choose(module, EXACT, pytest.fail)
+    assert isinstance(forward, RowForward)
+    assert any(isinstance(part, blocks.KINDS[2]) for part in module.modules()) == (where == "config")
+    prompt, response = (
+        torch.randint(0, 90, (length,), generator=torch.Generator().manual_seed(1)) for length in (70, 9)
+    )
+    with torch.no_grad():
+        fused = forward.logprobs([prompt], [response], 1.0)
+        blocks.unfuse(module)
+        torch.testing.assert_close(fused, forward.logprobs([prompt], [response], 1.0), rtol=0, atol=1e-5)

@@ -1,8 +1,9 @@
-"""Known parts of decoder blocks in fewer passes, on a processor: norms, attention with rotary positions, gates.
+"""Known parts of decoder blocks in fewer passes: norms, attention with rotary positions, gates.
 
-A part is known by its members and, once its forward is exchanged, by its numbers: `forward.choose` compares the model
-with itself before, and gives back what differs. Parts keep their class's name, their weights and their hooks; where the
-kernels do not run, or not in such a type, they go their own way.
+On a processor each is one pass of a kernel; on a GPU norms round to what products read, and attention turns queries and
+keys itself while sampling. A part is known by its members and, once its forward is exchanged, by its numbers:
+`forward.choose` compares the model with itself before, and gives back what differs. Parts keep their class's name,
+their weights and their hooks; where the kernels do not run, or not in such a type, they go their own way.
 """
 
 import contextlib
@@ -62,7 +63,7 @@ class _Rotary(nn.Module):
         )
         cosines, sines = position_embeddings
         turn = Turn(cosines[0], sines[0])
-        window = getattr(self, "sliding_window", None)
+        window = getattr(self, "sliding_window", getattr(part.config, "sliding_window", None))
         out = plans.attend_turning(part.layer_idx, query, key, value, turn, part.scaling, window)
         return part.o_proj(out.reshape(1, row, -1)), None
 

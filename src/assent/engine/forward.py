@@ -23,6 +23,7 @@ from assent.engine.attention.plans import (
     PrefillPlan,
     RowPlan,
     UnsupportedError,
+    Windows,
     following,
     watching_windows,
 )
@@ -176,9 +177,9 @@ def choose(module: Any, machine: Machine, warn: Callable[[str], None]) -> Forwar
         if not error < PARITY:
             raise UnsupportedError(f"rows differ from single sequences by {error:.2g}")
         if machine.torch_device.type == "cuda":
-            _fuse(module, exact, expected, blocks.ON_A_GPU)
+            _fuse(module, exact, expected, windows, blocks.ON_A_GPU)
         elif kernels() is not None and not machine.compiles:
-            _fuse(module, exact, expected, blocks.KINDS)
+            _fuse(module, exact, expected, windows, blocks.KINDS)
         return RowForward(module, machine)
     except Exception as reason:  # whatever a foreign model makes of a row, the plain path is right
         module.set_attn_implementation(usual)
@@ -189,13 +190,20 @@ def choose(module: Any, machine: Machine, warn: Callable[[str], None]) -> Forwar
         return PlainForward(module, machine)
 
 
-def _fuse(module: Any, machine: Machine, expected: list[Tensor], wanted: Sequence[type[torch.nn.Module]]) -> None:
-    """Exchange the known parts of blocks: those of all wanted kinds, or of the kinds that change no number."""
+def _fuse(
+    module: Any, machine: Machine, expected: list[Tensor], windows: Windows, wanted: Sequence[type[torch.nn.Module]]
+) -> None:
+    """Exchange the known parts of blocks: those of all wanted kinds, or of the kinds that change no number.
+
+    Every layer must ask for the window that it asked for before: on few tokens a forgotten one would look right.
+    """
 
     def agrees(kinds: Sequence[type[torch.nn.Module]]) -> bool:
         blocks.fuse(module, kinds)
         with contextlib.suppress(Exception):  # a part that only looked like a known one
-            if _error(expected, _probe(module, RowForward(module, machine))) < PARITY:
+            with watching_windows() as asked:
+                found = _probe(module, RowForward(module, machine))
+            if _error(expected, found) < PARITY and asked == windows:
                 return True
         blocks.unfuse(module, kinds)
         return False
@@ -240,10 +248,10 @@ def _decoded(forward: RowForward, prompt: Tokens, response: Tokens) -> Float[Ten
     return torch.stack(logits).log_softmax(-1).gather(1, response.to(device)[:, None])[:, 0]
 
 
-def _refuse_hidden_windows(config: Any, seen: set[int | None]) -> None:
+def _refuse_hidden_windows(config: Any, seen: Windows) -> None:
     """A family may build its window into a mask we never see; on few tokens that would look right."""
     window = getattr(config, "sliding_window", None)
     kinds = set(getattr(config, "layer_types", None) or [])
     windowed = window is not None and getattr(config, "use_sliding_window", True) and kinds != {"full_attention"}
-    if (windowed and window not in seen) or kinds - {"full_attention", "sliding_attention"}:
+    if (windowed and window not in {size for _, size in seen}) or kinds - {"full_attention", "sliding_attention"}:
         raise UnsupportedError("attention with a window or pattern of its own")

@@ -38,7 +38,9 @@ class Plan(Protocol):
 
 
 _plan: ContextVar[Plan | None] = ContextVar("plan", default=None)
-_seen_windows: ContextVar[set[int | None] | None] = ContextVar("seen_windows", default=None)
+Windows = set[tuple[int, int | None]]  # of a layer: how many places its tokens see at most
+
+_seen_windows: ContextVar[Windows | None] = ContextVar("seen_windows", default=None)
 
 
 def in_force() -> Plan:
@@ -59,9 +61,9 @@ def following(plan: Plan) -> Generator[None, None, None]:
 
 
 @contextlib.contextmanager
-def watching_windows() -> Generator[set[int | None], None, None]:
-    """Collect the window sizes that layers ask for: a family that says it has windows must pass them here."""
-    seen: set[int | None] = set()
+def watching_windows() -> Generator[Windows, None, None]:
+    """Collect the windows that layers ask for: a family that says it has windows must pass them here."""
+    seen: Windows = set()
     token = _seen_windows.set(seen)
     try:
         yield seen
@@ -99,7 +101,7 @@ def attend_row(layer: int, query: Row, key: Row, value: Row, scale: float, windo
     """Attention by the plan in force."""
     seen = _seen_windows.get()
     if seen is not None:
-        seen.add(window)
+        seen.add((layer, window))
     return in_force().attend(layer, query, key, value, scale, window)
 
 
