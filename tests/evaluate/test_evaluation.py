@@ -34,7 +34,12 @@ def url() -> Iterator[str]:
 
 
 def evaluate(run: Path, data: Path, *models: str, **options: Any) -> dict[str, Any]:
-    settings = {"tasks": FAST, "settings": Settings(shots=2), "machine": MACHINE, "quiet": True} | options
+    settings: dict[str, Any] = {
+        "tasks": FAST,
+        "settings": Settings(shots=2),
+        "machine": MACHINE,
+        "quiet": True,
+    } | options
     Evaluate(run=run, models=models, data=(str(data),), **settings).start()
     return results(run)
 
@@ -137,7 +142,12 @@ def test_flags_that_name_nothing_are_refused(tmp_path: Path, data: Path, blank: 
         ({"models": (), "data": ()}, "nothing to evaluate"),
     ]
     for number, (options, reason) in enumerate(cases):
-        settings = {"data": (str(data),), "tasks": ("rte",), "machine": tiny.MACHINE, "quiet": True} | options
+        settings: dict[str, Any] = {
+            "data": (str(data),),
+            "tasks": ("rte",),
+            "machine": tiny.MACHINE,
+            "quiet": True,
+        } | options
         with pytest.raises(ValueError, match=reason.replace("(", r"\(")):
             Evaluate(run=tmp_path / str(number), **settings).start()
 
