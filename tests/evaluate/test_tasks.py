@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.data.kit import public_data, write
+from tests.data.kit import write
 
 from assent.evaluate import tasks
 from assent.evaluate.measure import Settings, sheets
-from assent.evaluate.tasks import checks, choice, honesty, reading, writing
-from assent.evaluate.tasks.read import Loaded, find, load
+from assent.evaluate.tasks import choice, honesty, reading, writing
+from assent.evaluate.tasks.read import Loaded, load
 from assent.evaluate.tasks.task import PromptType, Task, examples, prompt
 from assent.records import RecordError
-
-DATA = public_data()
 
 
 def read(task: Task, folder: Path, rows: Sequence[Any], name: str = "rows.jsonl") -> Loaded:
@@ -244,46 +242,3 @@ def test_names_of_tasks(tmp_path: Path) -> None:
     assert {"hellaswag", "quac"} <= {task.name for task in tasks.chosen(["paper"])}
     with pytest.raises(ValueError, match="'hellaswga' is not one of paper, public, probes"):
         tasks.chosen(["hellaswga"])
-
-
-# -- the files of the paper's tasks --------------------------------------------------------------------------------
-
-COUNTS = {  # rows, items: of SOURCES.md where it counts, else the lines of the files
-    "winogender": (720, 120),
-    "crows_pairs": (1349, 1349),
-    "real_toxicity": (100, 100),
-    "truthful_qa": (735, 735),
-    "truthful_qa_choice": (735, 735),
-    "hellaswag": (4000, 4000),
-    "wsc": (273, 273),
-    "rte": (2967, 2967),
-    "sst": (872, 872),
-    "squad": (2500, 2500),
-    "drop": (100, 100),
-    "wmt_fr_en": (2400, 100),
-    "cnn_dm": (200, 195),
-    "tldr": (1200, 100),
-    "lambada": (4645, 4645),
-    "gsm8k": (1183, 1183),
-    "harm_classification": (287, 287),
-    "harmful_vs_ethical": (254, 254),
-    "xstest": (450, 450),
-    "advbench": (521, 521),
-}
-
-
-@pytest.mark.skipif(DATA is None, reason="no folder of public data (see ASSENT_DATA in tests/data/kit.py)")
-def test_every_file_is_read_whole() -> None:
-    folder = Path(str(DATA)) / "evals"
-    found: dict[str, tuple[int, int]] = {}
-    for name in tasks.SETS["public"]:
-        task = tasks.TASKS[name]
-        path = find(task.files, [folder])
-        if path is not None:
-            loaded = load(task, path)
-            assert not loaded.rejected
-            found[name] = loaded.rows, len(loaded.items)
-    assert found == COUNTS
-    assert set(tasks.SETS["public"]) - set(found) == {"quac"}  # of the paper's tasks, the only one without a file
-    sizes = {check.name: len(checks.read(check, folder / check.files[0])[0]) for check in checks.CHECKS}
-    assert sizes == {"refusal_detector": 2250, "toxicity_scorer": 10_000, "truth_judge": 6000, "info_judge": 6000}
