@@ -3,7 +3,7 @@
 import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -104,7 +104,7 @@ class Server(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[str]:
+def serving() -> Generator[str, None, None]:
     """The URL of a server while it runs."""
     Server.released.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)

@@ -1,6 +1,7 @@
 """The metrics: values by hand, laws, and the paper's released samples."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_an_item_without_a_reference_is_refused(metric: metrics.Callable[..., fl
 
 
 def test_rouge_is_the_longest_common_subsequence() -> None:
-    def slow(a: list[str], b: list[str]) -> int:
+    def slow(a: Sequence[str], b: Sequence[str]) -> int:
         if not a or not b:
             return 0
         if a[-1] == b[-1]:

@@ -21,6 +21,7 @@ from assent.evaluate.part import Part
 from assent.evaluate.report import report, tell
 from assent.evaluate.sections import sections
 from assent.evaluate.strips import strip
+from assent.train.select import summary
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
@@ -134,6 +135,21 @@ def test_programs_get_the_same_numbers(runs: dict[str, Path], page: Path, capsys
     assert report(directories, page.with_suffix(".txt")).read_text() == printed
     for words in ("Win rates: preferred to sft", "Alignment tax: new after old", "0.527 0.617", "cannot be reached"):
         assert words in printed
+
+
+def test_cross_validation_stands_beside_the_papers(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({"step": "crossvalidate", "config": {}, "command": "assent x"}))
+    (tmp_path / "results.json").write_text(
+        json.dumps(summary([{"step": n, "own": 0.7, "held_out": 0.6} for n in (0, 1)]))
+    )
+    (section,) = sections([Part.read(tmp_path)])
+    assert section.title == "Reward models"
+    (block,) = section.blocks
+    assert [[cell.text for cell in row] for row in block.grid.rows] == [
+        ["labelers it was trained on", "70.0 +- 0.0", "72.4 +- 0.4", "2"],
+        ["labelers of the group left out", "60.0 +- 0.0", "69.6 +- 0.9", "2"],
+    ]
+    assert block.sources[0].command == "assent x"
 
 
 # -- drawings ------------------------------------------------------------------------------------------------------

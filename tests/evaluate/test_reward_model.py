@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tests import tiny
 
 from assent import records
 from assent.commands.evaluate import Evaluate
+from assent.engine.encode import RankingItem
 from assent.engine.models import ScalarModel
+from assent.evaluate.reward_model import agreement
 
 
 def test_a_reward_model_is_held_against_rankings(
@@ -39,7 +42,7 @@ def test_a_reward_model_is_held_against_rankings(
     found: dict[str, dict[str, Any]] = {}
     for name, rows in (("agreeing", agreeing), ("opposed", opposed)):
         records.write(tmp_path / f"{name}.jsonl", rows)
-        flags = {"reward_model": str(tmp_path / "reward"), "rankings": (tmp_path / f"{name}.jsonl",)}
+        flags: dict[str, Any] = {"reward_model": str(tmp_path / "reward"), "rankings": (tmp_path / f"{name}.jsonl",)}
         Evaluate(run=tmp_path / name, machine=tiny.MACHINE, quiet=True, **flags).start()
         found[name] = json.loads((tmp_path / name / "results.json").read_text())["reward_model"]
     assert (found["agreeing"]["accuracy"][1], found["opposed"]["accuracy"][1]) == (1, 0)
@@ -52,6 +55,28 @@ def test_a_reward_model_is_held_against_rankings(
     probes = {row["probe"]: row["responses"] for row in found["agreeing"]["probes"]}
     assert probes["words shuffled"] > 0
     assert "use case chat" in capsys.readouterr().out
+
+
+def test_labelers_held_out_stand_apart_beside_what_people_reach() -> None:
+    """The model agrees with everything that Ann says and with nothing of Bea, who are opposed but for one pair in
+    three; Bea is held out."""
+    prompts = [tiny.prompt(f"say {word}") for word in tiny.WORDS[:4]]
+    responses = tuple(records.Response(text=text) for text in ("a", "b", "c"))
+    items, scores = list[RankingItem](), list[np.ndarray]()
+    for number, prompt in enumerate(prompts):
+        for labeler, ranks in (("ann", (1, 2, 3)), ("bea", (3, 2, 1) if number else (1, 3, 2))):
+            name = f"{number}-{labeler}"
+            row = records.Ranking(id=name, prompt=prompt, responses=responses, ranks=ranks, labeler=labeler)
+            ids = (torch.tensor([1]),) * 3
+            items.append(RankingItem(record=row, prompt=ids[0], responses=ids, ranks=torch.tensor(ranks)))
+            scores.append(np.array([3.0, 2.0, 1.0]))
+    found = agreement(items, scores, {"bea"})
+    groups = {row["group"]: row["accuracy"][1] for row in found["by"] if row["by"] == "labelers"}
+    assert groups == {"training": 1, "held out": round(2 / 12, 4)}  # two of the three pairs of the first prompt
+    assert found["labelers among themselves"][1] == round(2 / 12, 4)
+    assert not [row for row in agreement(items, scores)["by"] if row["by"] == "labelers"]
+    alone = [number for number, item in enumerate(items) if item.record.labeler == "ann"]
+    assert agreement([items[n] for n in alone], [scores[n] for n in alone])["labelers among themselves"] is None
 
 
 def test_spoilt_copies_are_what_they_say() -> None:

@@ -146,7 +146,7 @@ class Evaluate(People, Tuned):
     def hold(self, run: Run) -> None:
         """A reward model on rankings."""
         rows, rejected = read(self.rankings, records.Ranking)
-        found = reward_model.evaluate(Path(self.reward_model), rows, self.machine)
+        found = reward_model.evaluate(Path(self.reward_model), rows, self.machine, self.question.held_out)
         made.reject(run, "reward_model", [*rejected, *found.rejected])
         self.done(run, "reward_model", found.results, Path(self.reward_model), *self.rankings)
         grids.show(reward_grids.grids(found.results))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from assent.evaluate import grids
+from assent.evaluate.cells import inert
 from assent.evaluate.charts import charts, draw_time, drawn, headlines, seconds
 from assent.evaluate.compared import side_by_side
 from assent.evaluate.grids import FLAT, flat
@@ -111,7 +112,8 @@ def _as_csv(parts: Sequence[Part], _: Path) -> str:
     writer.writeheader()
     for section in sections(parts):
         for block in section.blocks:
-            writer.writerows(flat(block.grid, " ".join(one.run for one in block.sources), section.title))
+            rows = flat(block.grid, " ".join(one.run for one in block.sources), section.title)
+            writer.writerows({name: inert(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 

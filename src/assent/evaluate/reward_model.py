@@ -5,7 +5,7 @@ in a way that no labeler would like and ask how often the original still scores 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from assent.engine.encode import RankingItem
 from assent.engine.machine import Machine
 from assent.engine.models import ScalarModel
 from assent.engine.text import Limits
+from assent.evaluate.standing import by_item
 from assent.statistics import Interval, bootstrap_interval
 
 PROBED = 512  # preferred responses that the probes change
@@ -35,8 +36,13 @@ class Judged:
 
 
 @torch.no_grad()
-def evaluate(directory: Path, rows: Sequence[records.Ranking], machine: Machine) -> Judged:
-    """A reward model on rankings. Raises ValueError when none of them can be scored."""
+def evaluate(
+    directory: Path, rows: Sequence[records.Ranking], machine: Machine, held_out: Collection[str] = ()
+) -> Judged:
+    """A reward model on rankings; held_out: labelers it was not trained on, who then stand apart.
+
+    Raises ValueError when none of the rankings can be scored.
+    """
     model = ScalarModel.load(directory, machine)
     room = model.positions or 2**20
     kept = encode.rankings(model.text, rows, Limits(prompt=room, response=room, context=room))
@@ -45,13 +51,16 @@ def evaluate(directory: Path, rows: Sequence[records.Ranking], machine: Machine)
     items = kept.items
     flat = model.score(encode.ranking_batch(items)).cpu().double()
     scores = [part.numpy() for part in flat.split([len(item.responses) for item in items])]
-    found = {"rankings": len(items), "left out": len(rows) - len(items), **agreement(items, scores)}
+    found = {"rankings": len(items), "left out": len(rows) - len(items), **agreement(items, scores, held_out)}
     found["probes"] = list(probes(model, items, room))
     return Judged(found, kept.rejected)
 
 
-def agreement(items: Sequence[RankingItem], scores: Sequence["np.ndarray"]) -> dict[str, Any]:
-    """Pair accuracy over all and by group, calibration, what else the score goes with, agreement on whole rankings."""
+def agreement(
+    items: Sequence[RankingItem], scores: Sequence["np.ndarray"], held_out: Collection[str] = ()
+) -> dict[str, Any]:
+    """Pair accuracy over all and by group, beside what labelers reach among themselves; calibration, what else the
+    score goes with, agreement on whole rankings."""
     ranks = [item.ranks.numpy() for item in items]
     prompts = [item.record.prompt.id for item in items]
     pairs = statistics.ordered_pairs(scores, ranks)
@@ -65,6 +74,7 @@ def agreement(items: Sequence[RankingItem], scores: Sequence["np.ndarray"]) -> d
     return {
         "pairs": len(pairs.outcome),
         "accuracy": listed(bootstrap_interval(pairs.outcome, owners)),
+        "labelers among themselves": _ceiling(items),
         "loss": round(
             float(np.mean(-np.log(np.where(pairs.outcome > 0.5, pairs.probability, 1 - pairs.probability)))), 4
         ),
@@ -79,8 +89,19 @@ def agreement(items: Sequence[RankingItem], scores: Sequence["np.ndarray"]) -> d
         if have
         else None,
         "best response found": listed(bootstrap_interval(best, prompts)),
-        "by": [row for name, of in GROUPS.items() for row in _by(name, of, items, pairs)],
+        "by": [row for name, of in _groups(held_out).items() for row in _by(name, of, items, pairs)],
     }
+
+
+def _ceiling(items: Sequence[RankingItem]) -> list[float | None] | None:
+    """How often two labelers prefer the same response of a pair: a model that does as well knows what they know.
+
+    None where no two of them ordered the same responses.
+    """
+    try:
+        return listed(statistics.agreement(by_item([item.record for item in items])))
+    except ValueError:
+        return None
 
 
 def _tau(score: "np.ndarray", rank: "np.ndarray") -> float:
@@ -109,6 +130,12 @@ GROUPS: Mapping[str, Callable[[records.Ranking], str]] = {
     "labeler": lambda row: row.labeler,
     "responses": lambda row: str(len(row.responses)),
 }
+
+
+def _groups(held_out: Collection[str]) -> Mapping[str, Callable[[records.Ranking], str]]:
+    if not held_out:
+        return GROUPS
+    return {"labelers": lambda row: "held out" if row.labeler in held_out else "training", **GROUPS}
 
 
 def _by(

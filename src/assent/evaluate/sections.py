@@ -97,6 +97,8 @@ def _blocks(parts: Sequence[Part]) -> Iterator[tuple[str, Block]]:
             if key in part.results:
                 for grid in tables(part.results[key]):
                     yield title, Block(grid, (source(part, key),))
+        if part.info["step"] == "crossvalidate" and part.results.get("models"):
+            yield REWARD, Block(reward_grids.folds(part.results), (source(part, "own, held_out"),))
         if "reach" in part.results:
             for number, grid in enumerate(frontier_grids.grids(part.results["reach"])):
                 yield REACH, Block(grid, (source(part, "reach"),), part.results["reach"] if number == 0 else None)

@@ -13,6 +13,7 @@ from typing import Any
 from assent import records
 from assent.evaluate import grids, task_grids
 from assent.evaluate.answerers import Answerer
+from assent.evaluate.cells import inert
 from assent.evaluate.evaluation import Table
 from assent.evaluate.made import results
 from assent.evaluate.measure import Result
@@ -66,7 +67,7 @@ def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         writer.writeheader()
         for row in rows:
             writer.writerow(
-                {name: " ".join(map(str, one)) if isinstance(one, list) else one for name, one in row.items()}
+                {name: inert(" ".join(map(str, one)) if isinstance(one, list) else one) for name, one in row.items()}
             )
 
 
