@@ -2,7 +2,9 @@
 
 SQLite writes take the lock when they begin (BEGIN IMMEDIATE): a transaction that reads first and writes later can be
 refused in the middle, and under load nearly all are. Its write-ahead log has a race that can corrupt a file (SQLite
-3.7.0 to 3.51.2, mended in 3.51.3, 3.50.7 and 3.44.6), so older versions run with a rollback journal.
+3.7.0 to 3.51.2, mended in 3.51.3, 3.50.7 and 3.44.6), so older versions run with a rollback journal. A commit is the
+end of that journal: it is truncated and synced, since one that is removed (SQLite's default) may be there again after a
+loss of power, and the answer that was acknowledged is rolled back.
 """
 
 import contextlib
@@ -36,7 +38,7 @@ class BusyError(Exception):
 
 
 class FullError(Exception):
-    """There is no space left where the database lies; what was acknowledged before is safe."""
+    """The disk on which the database lies is full or fails; what was acknowledged before is safe."""
 
 
 class UnfitError(Exception):
@@ -78,7 +80,8 @@ class Database:
             self.engine = self._sqlite_engine()
         elif self.url.get_backend_name() == "postgresql":
             self.url = self.url.set(drivername="postgresql+psycopg")
-            self.engine = create_engine(self.url, pool_size=20, max_overflow=20, pool_pre_ping=True, pool_timeout=30)
+            more: dict[str, Any] = {"pool_pre_ping": True, "pool_timeout": 30, "hide_parameters": True}
+            self.engine = create_engine(self.url, pool_size=20, max_overflow=20, **more)
         else:
             raise StoreError(f"database: {self.url.drivername!r}; use sqlite:///PATH or postgresql://USER@HOST/NAME")
         self._plain = self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -88,12 +91,14 @@ class Database:
             self.url,
             pool_size=20,
             max_overflow=30,
+            hide_parameters=True,  # values are people's, and errors go to the log
             connect_args={"timeout": self.busy_seconds, "check_same_thread": False},
         )
 
         @event.listens_for(engine, "connect")
         def _connected(connection: Any, _: Any) -> None:
             connection.isolation_level = None  # transactions are begun by us, below
+            connection.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows ASCII only
             guard(connection, sqlite3.sqlite_version_info)
 
         @event.listens_for(engine, "begin")
@@ -230,7 +235,7 @@ def guard(connection: Any, version: tuple[int, ...]) -> None:
     if version < (3, 35):
         raise StoreError(f"SQLite {'.'.join(map(str, version))} is too old; Assent needs 3.35 or newer, or PostgreSQL")
     wanted = {
-        "journal_mode": "wal" if wal_is_safe(version) else "delete",
+        "journal_mode": "wal" if wal_is_safe(version) else "truncate",
         "synchronous": 2,  # FULL: on disk before a commit returns
         "foreign_keys": 1,
     }
@@ -240,6 +245,10 @@ def guard(connection: Any, version: tuple[int, ...]) -> None:
         found = connection.execute(f"PRAGMA {name}").fetchone()[0]
         if found != value:
             raise StoreError(f"SQLite: {name} is {found!r} and not {value!r}; is the file on a network share?")
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _sqlstate(error: DBAPIError) -> str:
@@ -259,6 +268,8 @@ def _translated() -> Generator[None, None, None]:
             raise FullError(
                 "there is no space left on the server's disk; nothing was saved, try again later"
             ) from error
+        if "disk I/O error" in message or "unable to open database file" in message or code == "58030":
+            raise FullError("the server's disk fails; what was sent may not be saved, try again later") from error
         locked = "database is locked" in message or "database table is locked" in message
         gone = error.connection_invalidated or code[:2] in ("08", "57") or code in ("53300", "55P03")
         if locked or gone or (_is_operational(error) and not code and "sqlite" not in type(error.orig).__module__):
