@@ -2,6 +2,8 @@
 
 import logging
 import os
+import re
+import threading
 import time
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Connection, select, update
 
-from assent.label import accounts, codes
+from assent.label import accounts, codes, throttling
 from assent.label.settings import Settings, SettingsError, secret
 from assent.label.store import tables
 from assent.label.store.database import Database
@@ -54,21 +56,23 @@ def test_a_weaker_hash_is_made_anew_when_its_owner_signs_in(site: Site) -> None:
 
 
 def test_an_unknown_name_takes_as_long_as_a_wrong_password(light: Database) -> None:
+    """Within a tenth, in turns, the fastest of thirty; what other processes do to a pair of turns is tried again."""
     joined(light)
 
     def seconds(name: str) -> float:
-        best = 9.0
-        for _ in range(7):
-            with light.read() as connection:
-                start = time.process_time()
-                assert accounts.known(connection, name, "wrong password") is None
-                best = min(best, time.process_time() - start)
-        return best
+        with light.read() as connection:
+            start = time.process_time()
+            assert accounts.known(connection, name, "wrong password") is None
+            return time.process_time() - start
+
+    def apart() -> float:
+        turns = [(seconds("Ada"), seconds("Nobody")) for _ in range(30)]
+        known, unknown = (min(one) for one in zip(*turns, strict=True))
+        assert known > 0.005
+        return abs(known - unknown) / known
 
     seconds("Nobody")
-    known, unknown = seconds("Ada"), seconds("Nobody")
-    assert known > 0.005
-    assert abs(known - unknown) / known < 0.5  # a missing hash would be off by a factor of twenty
+    assert any(apart() < 0.1 for _ in range(3))
 
 
 @pytest.mark.parametrize(
@@ -99,22 +103,55 @@ def test_there_are_no_rules_of_composition(light: Database) -> None:
 def test_too_many_wrong_passwords_wait_and_nobody_is_locked_out(site: Site) -> None:
     site.person("labeler", "Ada")
     client = site.client()
-    said = [sign_in(client, "Ada", "wrong password") for _ in range(accounts.ACCOUNT_TRIES + 1)]
-    assert said == [401] * accounts.ACCOUNT_TRIES + [429]
+    said = [sign_in(client, "Ada", "wrong password") for _ in range(throttling.ACCOUNT_TRIES + 1)]
+    assert said == [401] * throttling.ACCOUNT_TRIES + [429]
     answer = client.post("/session", json={"name": "Ada", "password": PASSWORD})
     assert answer.status_code == 429
-    assert 0 < int(answer.headers["Retry-After"]) <= accounts.WINDOW_SECONDS + 1
+    assert 0 < int(answer.headers["Retry-After"]) <= throttling.WINDOW_SECONDS + 1
     with site.database.write() as connection:
-        connection.execute(update(tables.attempt).values(at=tables.attempt.c.at - accounts.WINDOW_SECONDS))
+        connection.execute(update(tables.attempt).values(at=tables.attempt.c.at - throttling.WINDOW_SECONDS))
     assert sign_in(client, "Ada") == 200
 
 
-def test_an_address_that_tries_many_names_waits_too(light: Database) -> None:
-    with light.write() as connection:
-        for n in range(accounts.ADDRESS_TRIES):
-            accounts.failed(connection, f"name {n}", "203.0.113.9")
-        assert accounts.throttled(connection, "Ada", "203.0.113.9") > 0
-        assert accounts.throttled(connection, "Ada", "203.0.113.10") == 0
+def test_an_address_that_tries_many_names_waits_too(site: Site) -> None:
+    site.person("labeler", "Ada")
+    client = site.client()
+    for n in range(throttling.ADDRESS_TRIES):
+        assert sign_in(client, f"name {n}", "x") == 401
+    assert sign_in(client, "Ada") == 429
+    with site.database.write() as connection:
+        assert throttling.begin(connection, "Ada", "203.0.113.10")[1] == 0
+
+
+def test_right_passwords_never_count(site: Site) -> None:
+    site.person("labeler", "Ada")
+    client = site.client()
+    assert [sign_in(client, "Ada") for _ in range(throttling.ACCOUNT_TRIES + 2)] == [200] * 10
+
+
+def test_guesses_at_once_are_no_more_than_guesses_in_turn(database: Database) -> None:
+    """Also in other spellings of the name; a guess that is not looked at yet counts."""
+    allowed: list[int] = []
+
+    def guess(name: str) -> None:
+        number, _ = database.transact(lambda connection: throttling.begin(connection, name, "203.0.113.9"))
+        allowed.append(number)
+
+    guesses = [threading.Thread(target=guess, args=(f"ADA{' ' * n}Lovelace ",)) for n in range(1, 31)]
+    for one in guesses:
+        one.start()
+    for one in guesses:
+        one.join()
+    assert len([one for one in allowed if one]) == throttling.ACCOUNT_TRIES
+
+
+def test_a_name_is_known_in_small_letters_too(database: Database) -> None:
+    joined(database, "Ärzte Ohne")
+    with database.read() as connection:
+        assert accounts.known(connection, " Ärzte  Ohne ", PASSWORD) is not None
+        if database.sqlite:  # PostgreSQL knows as many capitals as its locale
+            assert accounts.known(connection, "ärzte ohne", PASSWORD) is not None
+            assert accounts.known(connection, "ÄRZTE OHNE", PASSWORD) is not None
 
 
 # -- invites -------------------------------------------------------------------------------------------------
@@ -201,7 +238,7 @@ def test_a_session_that_ends_loses_no_draft(site: Site) -> None:
     assert client.get(f"/work/{task['slot']}").json()["draft"] == {"note": "more"}
 
 
-@pytest.mark.parametrize("how", ["sign out", "password", "disable", "role"])
+@pytest.mark.parametrize("how", ["sign out", "password", "disable", "delete", "role"])
 def test_sessions_end_at_once(site: Site, how: str) -> None:
     client = site.person("labeler", "Ada")
     other = site.client()
@@ -217,11 +254,11 @@ def test_sessions_end_at_once(site: Site, how: str) -> None:
         given = {"old": PASSWORD, "new": "another heron, another wharf"}
         assert client.post("/session/password", json=given).status_code == 204
     else:
-        change = {"state": "disabled"} if how == "disable" else {"role": "lead"}
+        change = {"role": "lead"} if how == "role" else {"state": f"{how}d"}
         assert admin.post(f"/manage/people/{number}", json=change).status_code == 204
     assert client.get("/session").status_code == 401
     assert other.get("/session").status_code == 401
-    if how == "disable":
+    if how in ("disable", "delete"):
         assert sign_in(site.client(), "Ada") == 401
 
 
@@ -319,8 +356,9 @@ def test_no_server_starts_with_a_placeholder(given: bytes) -> None:
 
 
 def test_the_secret_and_passwords_are_in_no_repr_log_or_answer(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    assert SECRET.hex() not in repr(site.app.state.settings)
-    assert str(SECRET) not in repr(site.app.state.settings)
+    shown = repr(Settings(database="postgresql://assent:over-the-hills@db/x", secret=SECRET))
+    for hidden in (SECRET.hex(), str(SECRET), SECRET.decode(), "over-the-hills"):
+        assert hidden not in shown
     caplog.set_level(logging.DEBUG)
     client = site.person("labeler", "Ada\u2028")
     sign_in(client, "Ada\r\nforged: entry", "a secret of mine 99")
@@ -328,6 +366,36 @@ def test_the_secret_and_passwords_are_in_no_repr_log_or_answer(site: Site, caplo
     for hidden in (PASSWORD, "a secret of mine 99", token, SECRET.decode()):
         assert hidden not in caplog.text
     assert "forged: entry\n" not in caplog.text
+
+
+def test_an_error_of_the_database_tells_the_log_no_value(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SQLAlchemy's errors name what was to be stored: hashes of passwords, keys of authenticators, people's texts."""
+    monkeypatch.setattr(accounts.secrets, "token_hex", lambda _: None)  # a person without a uid cannot be stored
+    given = {"token": site.invite(), "name": "Ada Lovelace", "password": PASSWORD}
+    answer = site.client().post("/session/invite", json=given)
+    assert answer.status_code == 500
+    assert "NOT NULL" in caplog.text
+    assert "INSERT INTO person" in caplog.text
+    for hidden in ("argon2id$", "Ada Lovelace", PASSWORD, given["token"]):
+        assert hidden not in caplog.text + answer.text
+
+
+def test_nothing_that_is_logged_looks_like_another_entry(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = site.person("labeler", "Ada")
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("\r\nERROR forged\x1b[2J\u2028INFO forged too\nlast")
+
+    monkeypatch.setattr("assent.label.store.slots.claimed", fail)
+    assert client.post("/work/claim", json={}).status_code == 500
+    (said,) = (one.getMessage() for one in caplog.records if one.name == "assent.label")
+    lines = [line for line in re.split("[\n\r\u2028]", said) if "forged" in line]
+    assert [line for line in lines if "raise" not in line] == ["    ERROR forged\ufffd[2J", "    INFO forged too"]
+    assert all(line.startswith("    ") for line in said.splitlines()[1:])
 
 
 def test_pseudonyms_are_stable_and_need_the_secret() -> None:

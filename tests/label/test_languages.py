@@ -13,7 +13,7 @@ from scripts import catalogues
 from sqlalchemy import select
 
 from assent import statistics
-from assent.label import accounts, languages, pages, schema, screening, survey
+from assent.label import accounts, languages, pages, schema, screening, survey, throttling
 from assent.label.languages import CatalogueError
 from assent.label.pages import quality
 from assent.label.phrases import phrase, several
@@ -405,7 +405,7 @@ def test_refusals_are_said_in_the_language_of_whoever_is_refused(site: Site) -> 
         "kommt von einer anderen Website" in client.post("/sign-out", headers={"Origin": "https://evil.example"}).text
     )
     assert "was gesendet wurde, passt nicht" in client.put(f"/work/{task['slot']}/draft", json={}).json()["detail"]
-    for _ in range(accounts.ACCOUNT_TRIES):
+    for _ in range(throttling.ACCOUNT_TRIES):
         wrong = client.post("/session", json={"name": "aiko", "password": "no"})
         assert wrong.json()["detail"] == "der Name, das Passwort oder der Code ist falsch"
     late = client.post("/session", json={"name": "aiko", "password": "no"})

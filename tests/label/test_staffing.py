@@ -1,5 +1,6 @@
 """Candidates are judged by code, and a survey never tells of a person."""
 
+import itertools
 import random
 import threading
 from pathlib import Path
@@ -41,6 +42,7 @@ def test_only_whole_groups_of_five_are_counted(light: Database) -> None:
     [
         ({"a": 5, "b": 6}, {"a": 5, "b": 6, "c": 0}),
         ({"a": 9, "b": 6, "c": 2}, {"a": 9, "b": None, "c": None}),  # c alone would follow from the total
+        ({"a": 2, "b": 6, "c": 9}, {"a": None, "b": 6, "c": None}),  # the last, not the smallest: that would tell
         ({"a": 9, "b": 1, "c": 1}, {"a": None, "b": None, "c": None}),  # 2 of b and c would be too few together
         ({"a": 9, "b": 3, "c": 3}, {"a": 9, "b": None, "c": None}),
         ({}, {"a": 0, "b": 0, "c": 0}),
@@ -48,6 +50,22 @@ def test_only_whole_groups_of_five_are_counted(light: Database) -> None:
 )
 def test_small_counts_and_what_gives_them_away_are_hidden(counts: dict[str, int], wanted: dict[str, Any]) -> None:
     assert survey.suppressed(counts, ("a", "b", "c")) == wanted
+
+
+@pytest.mark.parametrize(("size", "most"), [(3, 20), (4, 20), (6, 10), (7, 5)])
+def test_no_hidden_count_can_be_worked_out(size: int, most: int) -> None:
+    """By somebody who knows the rule, the total and every other count: always two answers at least are possible."""
+    choices = tuple("abcdefg"[:size])
+    possible: dict[tuple[int, Any], list[tuple[int, ...]]] = {}
+    for cells in itertools.product(range(most + 1), repeat=size):
+        if sum(cells) in range(survey.FEWEST, most + 1, survey.FEWEST):
+            told = survey.suppressed(dict(zip(choices, cells, strict=True)), choices)
+            possible.setdefault((sum(cells), tuple(told.values())), []).append(cells)
+    assert len(possible) >= size
+    for (_, told), every in possible.items():
+        for place, count in enumerate(told):
+            assert count is None or count == 0 or count >= survey.FEWEST
+            assert count is not None or len({cells[place] for cells in every}) > 1, (told, every)
 
 
 def test_an_answer_is_kept_without_person_time_or_order(database: Database) -> None:

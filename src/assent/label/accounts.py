@@ -1,4 +1,4 @@
-"""Who works here: people and roles, invites, passwords, sessions, throttling, pseudonyms.
+"""Who works here: people and roles, invites, passwords, sessions, pseudonyms.
 
 Nothing that opens a door is kept as it is told: of tokens and session ids the database has hashes, of passwords
 argon2id (OWASP's minimum: 19 MiB, 2 passes). All functions work inside the caller's transaction.
@@ -11,22 +11,20 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, LargeBinary, bindparam, delete, func, insert, or_, select, update
 
 from assent.label import codes
 from assent.label.phrases import phrase
 from assent.label.store import audit
 from assent.label.store.database import Database, now
 from assent.label.store.slots import RefusedError
-from assent.label.store.tables import attempt, invite, person, session
+from assent.label.store.tables import invite, person, session
 
 ROLES = ("labeler", "lead", "researcher", "admin")
 TEAMS = ("train", "heldout")
 SHORTEST = 12  # characters of a password; no rules about which (NIST SP 800-63B)
 INVITE_SECONDS = 72 * 3600.0
 IDLE_SECONDS, SESSION_SECONDS = 12 * 3600.0, 7 * 86400.0
-WINDOW_SECONDS = 900.0
-ACCOUNT_TRIES, ADDRESS_TRIES = 8, 40  # wrong passwords in a window; waiting is all it takes, nobody is locked out
 COMMON = (  # the heads of lists of breached passwords, as far as they are long enough
     "123456789012", "1234567890123", "password1234", "passwordpassword", "qwertyuiop12",
     "qwertyuiop123", "1q2w3e4r5t6y", "1qaz2wsx3edc", "iloveyou1234", "administrator",
@@ -108,13 +106,23 @@ def join(connection: Connection, token: str, name: str, password: str) -> Person
 
 
 def _checked_name(connection: Connection, name: str) -> str:
-    name = " ".join(name.split())
+    name = spelled(name)
     if not 2 <= len(name) <= 100 or not name.isprintable():
         raise RefusedError(422, "name: 2 to 100 printable characters")
-    taken = select(person.c.id).where(func.lower(person.c.name) == name.lower())
-    if connection.execute(taken).first() is not None:
+    if _named(connection, name) is not None:
         raise RefusedError(409, "name: somebody has it already; choose another")
     return name
+
+
+def spelled(name: str) -> str:
+    """A name with single spaces, so that one account has one name."""
+    return " ".join(name.split())
+
+
+def _named(connection: Connection, name: str) -> Any:
+    """Whose name it is, as it is written or else in other letters; a database may know capitals of ASCII only."""
+    rows = select(person).where(or_(person.c.name == name, func.lower(person.c.name) == name.lower()))
+    return connection.execute(rows.order_by(person.c.name != name)).first()
 
 
 def _checked_password(password: str, name: str) -> str:
@@ -170,34 +178,11 @@ def _keep_an_admin(connection: Connection, number: int) -> None:
 # -- signing in ----------------------------------------------------------------------------------------------
 
 
-def throttled(connection: Connection, name: str, address: str) -> float:
-    """Seconds to wait before another try, by the wrong tries of this name and this address in the last quarter hour."""
-    since = now() - WINDOW_SECONDS
-    for column, value, most in (
-        (attempt.c.account, hashed_token(name.strip().lower()), ACCOUNT_TRIES),
-        (attempt.c.address, address[:64], ADDRESS_TRIES),
-    ):
-        tries = select(attempt.c.at, now()).where(column == value, attempt.c.at > since).order_by(attempt.c.at.desc())
-        rows = connection.execute(tries.limit(most)).all()
-        if len(rows) == most:
-            return max(1.0, rows[-1][0] + WINDOW_SECONDS - rows[-1][1])
-    return 0.0
-
-
-def failed(connection: Connection, name: str, address: str) -> None:
-    """Remember a wrong try; forget those that no longer count."""
-    connection.execute(delete(attempt).where(attempt.c.at < now() - WINDOW_SECONDS))
-    connection.execute(
-        insert(attempt).values(account=hashed_token(name.strip().lower()), address=address[:64], at=now())
-    )
-
-
 def known(connection: Connection, name: str, password: str, code: str = "") -> Person | None:
     """The person of a name and password (and code, where one is set up), or None; it takes as long either way."""
     from argon2.exceptions import InvalidHashError, VerificationError
 
-    rows = select(person).where(func.lower(person.c.name) == " ".join(name.split()).lower())
-    row = connection.execute(rows).first()
+    row = _named(connection, spelled(name))
     hashed = row.password if row is not None and row.password is not None else _nobody()
     try:
         _hasher().verify(hashed, password)

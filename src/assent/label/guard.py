@@ -2,6 +2,7 @@
 
 import json
 import logging
+import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 PROGRAM_PATHS = ("/api", "/manage")  # what programs are told stays in English
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "font-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
+    "frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
 )
 HEADERS = {
     "content-security-policy": CONTENT_POLICY,
@@ -76,11 +77,17 @@ class Guard:
             try:
                 await self.app(scope, _limited(receive, limit), sending)
             except Exception as error:
-                _log.error("%s failed", scope["method"], exc_info=error)
+                _log.error("%s failed\n%s", scope["method"], told(error))
                 if started:
                     raise
                 sentence = phrase("something went wrong here; what was acknowledged before is safe")
                 await _refuse(sending, 500, sentence, path, headers)
+
+
+def told(error: BaseException) -> str:
+    """Where an error came from, for the log: every line indented, so that nothing quoted in it looks like an entry."""
+    lines = "".join(traceback.format_exception(error)).splitlines()  # at everything that could end a line
+    return "\n".join("    " + "".join(one if one.isprintable() else "\ufffd" for one in line) for line in lines)
 
 
 def same_origin(headers: MutableMapping[str, str]) -> bool:

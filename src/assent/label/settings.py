@@ -17,13 +17,14 @@ class SettingsError(ValueError):
 class Settings:
     """One server.
 
-    database: `sqlite:///PATH` or `postgresql://USER@HOST/NAME`. secret: what pseudonyms are made with; never shown.
-    https: browsers reach the server by https; then its cookie is sent by nothing else. lease: seconds that a task
-    stays with a labeler who does nothing. codes: leads and admins need an authenticator, and can do nothing before they
-    have set it up. production: no documentation pages, no details in errors.
+    database: `sqlite:///PATH` or `postgresql://USER@HOST/NAME`. secret: what pseudonyms are made with. Neither is shown
+    in a repr: an address may hold a password. https: browsers reach the server by https; then its cookie is sent by
+    nothing else. lease: seconds that a task stays with a labeler who does nothing. codes: leads and admins need an
+    authenticator, and can do nothing before they have set it up. production: no documentation pages, no details in
+    errors.
     """
 
-    database: str
+    database: str = field(repr=False)
     secret: bytes = field(repr=False)
     https: bool = True
     lease: float = 1800.0

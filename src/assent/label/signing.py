@@ -3,7 +3,7 @@
 from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel
 
-from assent.label import access, accounts, codes
+from assent.label import access, accounts, codes, throttling
 from assent.label.accounts import Person
 from assent.label.phrases import phrase
 from assent.label.settings import Settings
@@ -95,18 +95,19 @@ def enter(request: Request, name: str, password: str, code: str = "") -> tuple[P
     """Check who somebody is: the person and a new session's id. Raises HTTPException 401 or 429."""
     database: Database = request.app.state.database
     address = request.client.host if request.client else ""
-    with database.read() as connection:
-        wait = accounts.throttled(connection, name, address)
-        found = None if wait else accounts.known(connection, name, password, code)
+    number, wait = database.transact(lambda connection: throttling.begin(connection, name, address))
     if wait:
         sentence = phrase("too many wrong passwords; wait %(minutes)s minutes", minutes=int(wait // 60) + 1)
         raise HTTPException(429, sentence, {"Retry-After": str(int(wait) + 1)})
+    with database.read() as connection:
+        found = accounts.known(connection, name, password, code)
     if found is None:
-        database.transact(lambda connection: accounts.failed(connection, name, address))
+        database.transact(lambda connection: throttling.failed(connection, number, address))
         raise HTTPException(401, "the name, the password or the code is wrong")
     one = found
     before = request.cookies.get(request.app.state.settings.cookie, "")
     with database.write() as connection:
+        throttling.passed(connection, number)
         if before:
             accounts.end_session(connection, before)
         accounts.refresh_hash(connection, one.id, password)

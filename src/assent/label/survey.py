@@ -97,13 +97,23 @@ def results(connection: Connection) -> dict[str, Any]:
 
 
 def suppressed(counts: Mapping[str, int], choices: tuple[str, ...]) -> dict[str, int | None]:
-    """Counts of at least five, others None; and never one None alone, since the total would give it away."""
-    told: dict[str, int | None] = {one: counts.get(one, 0) or 0 for one in choices}
-    hidden = [one for one, count in told.items() if count is not None and 0 < count < FEWEST]
-    for one in hidden:
-        told[one] = None
-    if (hidden and sum(counts.get(one, 0) for one in hidden) < FEWEST) or len(hidden) == 1:
-        rest = [one for one in choices if told[one]]
-        if rest:
-            told[min(rest, key=lambda one: counts.get(one, 0))] = None
-    return told
+    """Counts of at least five, others None, and as many more that nobody works one out, not even from this rule.
+
+    What else is hidden depends on its place (the last choices first) and not on its count: were the smallest taken,
+    its size would say something of the others.
+    """
+    told: dict[str, int | None] = {one: counts.get(one, 0) for one in choices}
+    hidden = [one for one in choices if 0 < counts.get(one, 0) < FEWEST]
+    rest = [one for one in choices if counts.get(one, 0) >= FEWEST]
+    while (
+        hidden and rest and (len(hidden) == 1 or sum(counts[one] for one in hidden) < FEWEST or _plain(counts, hidden))
+    ):
+        hidden.append(rest.pop())
+    if _plain(counts, hidden):
+        hidden = list(choices)
+    return told | dict.fromkeys(hidden)
+
+
+def _plain(counts: Mapping[str, int], hidden: list[str]) -> bool:
+    """Whether a sum gives its parts away: all ones, or all as large as a hidden count can be."""
+    return {counts[one] for one in hidden} in ({1}, {FEWEST - 1})
