@@ -192,14 +192,14 @@ def test_an_import_that_is_killed_half_way_is_not_seen_and_can_be_repeated(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "CHUNK", 3)
-    whole, calls = batches._add, iter(range(9))
+    whole, calls = batches.add, iter(range(9))
 
     def killed(*arguments: Any) -> None:
         if next(calls) == 1:
             raise KeyboardInterrupt
         whole(*arguments)
 
-    monkeypatch.setattr(batches, "_add", killed)
+    monkeypatch.setattr(batches, "add", killed)
     with pytest.raises(KeyboardInterrupt):
         put(database, samples(7))
     worker = Worker(kit.people(database, 1)[0], "train", 60)

@@ -1,7 +1,7 @@
 """`assent label ...`: the app in which people write, rate and rank. Never loads torch."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +128,8 @@ class Import(Place):
     """The share of the work whose answer is known (rankings among the files)."""
     heldout: float = 0.0
     """The share of items that a held-out labeler does as well."""
+    reviews: int = 0
+    """So many other labelers read every demonstration and rate it from 1 to 7."""
     limit: int = 0
     """Choose so many of the items; 0 takes all."""
     uniform: float = 0.25
@@ -147,8 +149,7 @@ class Import(Place):
         from assent.label.planning import Plan
         from assent.label.store import batches, importing, meant
 
-        names = ("overlap", "shared", "shared_overlap", "gold", "heldout", "limit", "uniform", "mode", "seed")
-        plan = Plan(**{name: getattr(self, name) for name in names})
+        plan = Plan(**{one.name: getattr(self, one.name) for one in fields(Plan)})
         work = [one for path in self.files for one in importing.read(path)]
         if len({one.id for one in work}) != len(work):
             raise ValueError("an id stands in two files; ids are unique in a batch")
@@ -215,6 +216,8 @@ class Export(Place):
 
     name: tyro.conf.Positional[str]
     output: Path
+    floor: float = 0.0
+    """Leave out demonstrations that other labelers rated below this on average, or not at all; 0 keeps all."""
 
     def work(self) -> None:
         """Export."""
@@ -223,7 +226,7 @@ class Export(Place):
 
         with opened(self) as database:
             with database.snapshot() as connection:
-                made = told(lambda: exporting.export(connection, self.name, settings.secret(self.data)))
+                made = told(lambda: exporting.export(connection, self.name, settings.secret(self.data), self.floor))
             made.write(self.output)
             database.transact(lambda c: audit.append(c, None, "exported", f"batch {self.name}", {"by": "command"}))
         for file, facts in made.manifest["files"].items():

@@ -122,6 +122,8 @@ def _one_task(browser: Any, labeler: Any, known: dict[str, Any]) -> bool:
     if prompt is None:
         raise ValueError("a prompt that none of the files has; name the files that were imported")
     document = _demonstration(labeler, prompt) if task["kind"] == "demonstrate" else _ranking(labeler, prompt, task)
+    if task["kind"] == "review":
+        del document["ranks"]
     path = f"/work/{task['slot']}"
     _asked(browser, "PUT", f"{path}/draft", {"document": document, "version": task["draft_version"]})
     _asked(browser, "POST", f"{path}/submit", {"key": str(uuid.uuid4()), "document": document})

@@ -1,7 +1,7 @@
 """Which items a lead should look at: where labelers disagree most, and known answers that most of them contradict."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -9,7 +9,12 @@ from sqlalchemy import Connection, select
 
 from assent.label.book import Book, Judged
 from assent.label.phrases import phrase
+from assent.label.store import reviews
+from assent.label.store.reviews import Review
 from assent.label.store.tables import adjudication, item
+
+POOR = 4.0  # demonstrations that others rate lower on average wait for a lead: right and wrong are in balance at 4
+_POORLY = phrase("a demonstration that others rate low")
 
 
 def queue(book: Book, without: Collection[int], most: int = 50) -> list[dict[str, Any]]:
@@ -20,6 +25,23 @@ def queue(book: Book, without: Collection[int], most: int = 50) -> list[dict[str
             of_item[row.item].append(row)
     found = [one for rows in of_item.values() for one in _doubtful(rows)]
     return sorted(found, key=lambda one: one["agreement"])[:most]
+
+
+def poor(given: Iterable[Review], without: Collection[int], most: int = 50) -> list[dict[str, Any]]:
+    """Items with a demonstration that others rate below `POOR`, the lowest first, without those that were decided."""
+    given = [one for one in given if one.item not in without]
+    names, readers = {one.item: one.record for one in given}, defaultdict[int, set[str]](set)
+    for one in given:
+        readers[one.item].add(one.reviewer)
+    lowest: dict[int, float] = {}
+    for (number, _), mean in reviews.means(given).items():
+        lowest[number] = min(mean, lowest.get(number, POOR))
+    found = [
+        {"item": number, "record": names[number], "labelers": len(readers[number]), "why": _POORLY, "rating": mean}
+        for number, mean in lowest.items()
+        if mean < POOR
+    ]
+    return sorted(found, key=lambda one: one["rating"])[:most]
 
 
 def decided(connection: Connection, number: int) -> set[int]:

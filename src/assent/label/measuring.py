@@ -144,6 +144,7 @@ def gathered(text: str) -> Gathered:
         book=Book(tuple(rows), book["corrupt"], book["answers"], book["drawn"], tuple(apart)),
         times={name: Times(**one) for name, one in row["times"].items()},
         decided=tuple(row["decided"]),
+        reviews=tuple((which, who, value) for which, who, value in row["reviews"]),
     )
 
 

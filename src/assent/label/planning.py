@@ -18,9 +18,10 @@ class Plan:
 
     overlap: labelers of most items. shared, shared_overlap: the share of items that more labelers do, and how many
     (agreement is measured there). gold: the share of a labeler's work that has a known answer. heldout: the share of
-    items that one held-out labeler does as well. limit: items that are chosen of those given (0: all); of them the
-    share `uniform` is chosen by lot and the rest by `scores`, the more uncertain the more likely. mode: what a
-    demonstration is called for (paper, section 3.2).
+    items that one held-out labeler does as well. reviews: how many others read and rate every demonstration; the paper
+    says nothing of such a reading, and it costs as many more tasks, so none is the default. limit: items that are
+    chosen of those given (0: all); of them the share `uniform` is chosen by lot and the rest by `scores`, the more
+    uncertain the more likely. mode: what a demonstration is called for (paper, section 3.2).
     """
 
     overlap: int = 1
@@ -28,6 +29,7 @@ class Plan:
     shared_overlap: int = 5
     gold: float = 0.05
     heldout: float = 0.0
+    reviews: int = 0
     limit: int = 0
     uniform: float = 0.25
     mode: str = "plain"
@@ -41,6 +43,8 @@ class Plan:
                 raise ValueError(f"{name}: {getattr(self, name)} is no share; 0 to 1")
         if self.gold > 0.5:
             raise ValueError(f"gold: {self.gold}; at most half of the work can have known answers (usual: 0.05 to 0.1)")
+        if not 0 <= self.reviews <= 10:
+            raise ValueError(f"reviews: {self.reviews}; 0 to 10 others read every demonstration")
         if self.limit < 0:
             raise ValueError(f"limit: {self.limit}; 0 takes all items")
         if self.mode not in ("plain", "few_shot", "user_based"):

@@ -5,6 +5,7 @@ the rows; `measuring` does it beside the server and says of which moment the num
 says why instead: a gate is pass, flag, open or unknown, and none of them removes anything.
 """
 
+import statistics
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ from assent.label import doubts, gold, models, pace, screening
 from assent.label.book import MOST, Book, read
 from assent.label.pace import Times
 from assent.label.phrases import phrase
-from assent.label.store import batches
+from assent.label.store import batches, reviews
 from assent.label.store.database import now
 from assent.records import FLAGS
 
@@ -32,6 +33,7 @@ class Gathered:
     book: Book
     times: Mapping[str, Times]
     decided: tuple[int, ...]
+    reviews: tuple[tuple[str, str, int], ...] = ()  # of demonstrations: which, by whom, 1 to 7
 
 
 def overview(connection: Connection, name: str, most: int = MOST) -> dict[str, Any]:
@@ -51,6 +53,11 @@ def gathered(connection: Connection, name: str, most: int = MOST) -> Gathered:
         book=read(connection, row.id, most=most).named(codes),
         times={codes.get(who, who): one for who, one in times.items()},
         decided=tuple(sorted(doubts.decided(connection, row.id))),
+        reviews=tuple(
+            (f"{one.item}/{one.writer}", one.reviewer, one.overall)
+            for one in reviews.of_batch(connection, row.id, most)
+            if one.current
+        ),
     )
 
 
@@ -70,6 +77,7 @@ def computed(given: Gathered) -> dict[str, Any]:
         "labelers": labelers(book, given.times),
         "between": between(book),
         "retest": retest(book),
+        "reviews": reviewed(given.reviews),
         "flags": model["flags"],
         "ranks": model["ranks"],
         "adjudication": doubts.queue(book, set(given.decided)),
@@ -126,6 +134,30 @@ def retest(book: Book) -> Any:
         if row.repeats is not None and (row.repeats, row.labeler) in first
     ]
     return _or_unknown(lambda: asdict(retest_agreement(pairs, "half")))
+
+
+def reviewed(given: Sequence[tuple[str, str, int]]) -> Any:
+    """What others say of demonstrations: how many of which rating, their mean, and how far reviews of one lie apart."""
+    from assent.statistics.clusters import clustered_mean, judgements
+
+    if not given:
+        return {"unknown": phrase("no demonstration was reviewed yet")}
+    which, who, values = ([*column] for column in zip(*given, strict=True))
+    together = defaultdict[str, list[int]](list)
+    for name, value in zip(which, values, strict=True):
+        together[name].append(value)
+    several = [max(ratings) - min(ratings) for ratings in together.values() if len(ratings) > 1]
+    return _plain(
+        {
+            "mean": asdict(clustered_mean(judgements(values, which, who))),
+            "deviation": statistics.pstdev(values),
+            "demonstrations": len(together),
+            "reviews": len(values),
+            "counts": {str(rating): values.count(rating) for rating in range(1, 8)},
+            "below": sum(sum(ratings) / len(ratings) < doubts.POOR for ratings in together.values()),
+            "apart": sum(several) / len(several) if several else None,
+        }
+    )
 
 
 # -- labelers ------------------------------------------------------------------------------------------------

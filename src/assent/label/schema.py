@@ -13,7 +13,7 @@ from typing import Any
 from assent.label.phrases import phrase, several
 
 VERSION = 1
-KINDS = ("rank", "demonstrate")
+KINDS = ("rank", "demonstrate", "review")
 MODES = ("plain", "few_shot", "user_based")  # paper, section 3.2
 MAX_TEXT = 100_000  # characters of a demonstration
 MAX_NOTE = 10_000
@@ -127,6 +127,11 @@ def questions(version: int) -> dict[str, Any]:
     }
 
 
+def flag_words() -> dict[str, str]:
+    """What every flag of a response is called, of all versions."""
+    return {flag: text for one in SCHEMAS.values() for flag, (text, _) in one.flags.items()}
+
+
 def checked(kind: str, document: Any, keys: Sequence[str]) -> dict[str, Any]:
     """A whole answer in its normal form: every flag said, nothing else in it.
 
@@ -136,7 +141,7 @@ def checked(kind: str, document: Any, keys: Sequence[str]) -> dict[str, Any]:
     if not isinstance(document, Mapping):
         raise DocumentError("document: an object was expected")
     wanted = {"schema", "prompt_flags", "note", "seconds"}
-    wanted |= {"ratings", "ranks"} if kind == "rank" else {"response"}
+    wanted |= {"rank": {"ratings", "ranks"}, "review": {"ratings"}}.get(kind, {"response"})
     faults += [f"{name}: unknown field" for name in sorted(map(str, document.keys() - wanted))]
     version = asked_by(document)
     if version is None:
@@ -148,10 +153,11 @@ def checked(kind: str, document: Any, keys: Sequence[str]) -> dict[str, Any]:
         "note": _text(document.get("note", ""), "note", MAX_NOTE, faults),
         "seconds": _seconds(document.get("seconds"), faults),
     }
-    if kind == "rank":
+    if kind in ("rank", "review"):
         found["ratings"] = _ratings(document.get("ratings"), keys, one, faults)
+    if kind == "rank":
         found["ranks"] = _ranks(document.get("ranks"), keys, faults)
-    else:
+    if kind == "demonstrate":
         found["response"] = _text(document.get("response", ""), "response", MAX_TEXT, faults)
         if not str(found["response"]).strip():
             faults.append(phrase("response: missing; write an answer"))

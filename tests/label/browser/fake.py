@@ -111,7 +111,7 @@ class Fake:
         found = self.tasks.get(slot)
         if found is None:
             return RedirectResponse("/", 303)
-        name = "task.html.j2" if found["kind"] == "rank" else "write.html.j2"
+        name = "write.html.j2" if found["kind"] == "demonstrate" else "task.html.j2"
         theme = request.cookies.get("theme", "")
         return HTMLResponse(pages.filled(name, "", self.person, theme, task=found, facts=pages.facts(found)))
 

@@ -58,11 +58,11 @@ def claim(request: Request) -> Response:
 
 @router.get("/task/{slot}")
 def task(request: Request, slot: str) -> Response:
-    """One task of one's own: to rank or to write."""
+    """One task of one's own: to rank, to write, or to review what somebody wrote."""
     database: Database = request.app.state.database
     with database.read() as connection:
         shown = work.task(connection, work.worker(request), slot)
-    name = "task.html.j2" if shown["kind"] == "rank" else "write.html.j2"
+    name = "write.html.j2" if shown["kind"] == "demonstrate" else "task.html.j2"
     return page(request, name, task=shown, facts=facts(shown))
 
 

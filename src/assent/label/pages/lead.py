@@ -13,7 +13,7 @@ from assent.label.book import LATEST, latest
 from assent.label.pages import page, reading, see, sentence
 from assent.label.pages.quality import agreements
 from assent.label.planning import Plan
-from assent.label.store import batches, exporting, importing
+from assent.label.store import batches, exporting, importing, reviews
 from assent.label.store.database import Database
 from assent.label.store.importing import ImportRefusedError, Source
 from assent.label.store.slots import RefusedError
@@ -104,7 +104,7 @@ async def make_batch(
 def planned(form: Mapping[str, Any]) -> Plan:
     """The plan of a form: shares are given in per cent. Raises ValueError that names the field."""
     values: dict[str, Any] = {"mode": str(form.get("mode", "plain"))}
-    for name in ("overlap", "shared_overlap", "limit", "seed"):
+    for name in ("overlap", "shared_overlap", "reviews", "limit", "seed"):
         values[name] = int(str(form.get(name) or getattr(Plan(), name)))
     for name in ("shared", "gold", "heldout", "uniform"):
         values[name] = float(str(form.get(name) or 100 * getattr(Plan(), name))) / 100
@@ -155,7 +155,9 @@ def adjudication(request: Request) -> Response:
         for name in names:
             number = batches.found(connection, name).id
             book = latest(connection, number, most=each)
-            found += doubts.queue(book, doubts.decided(connection, number), APART)
+            known = doubts.decided(connection, number)
+            found += doubts.queue(book, known, APART)
+            found += doubts.poor(reviews.of_batch(connection, number, each), known, APART)
         apart = reading.items(connection, found)
         aside = reading.set_aside(connection)
     return page(request, "lead_adjudication.html.j2", aside=aside, apart=apart, latest=each)

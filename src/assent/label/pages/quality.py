@@ -61,8 +61,8 @@ def _known(request: Request, name: str) -> tuple[Mapping[str, Any] | None, dict[
     database: Database = request.app.state.database
     with database.read() as connection:
         names = batches.names(connection)
-    words = {flag: text for one in schema.SCHEMAS.values() for flag, (text, _) in one.flags.items()}
-    return found, {"batch": name, "found": found, "renewing": renewing, "names": names, "words": words}
+    known = {"batch": name, "found": found, "renewing": renewing, "names": names, "words": schema.flag_words()}
+    return found, known
 
 
 def agreements(found: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,18 +1,19 @@
 """What the pages read from the tables; nothing here writes."""
 
+from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from assent.label import render
+from assent.label import render, schema
 from assent.label.phrases import phrase
-from assent.label.store import slots
+from assent.label.store import reviews, slots
 from assent.label.store.database import now
 from assent.label.store.exporting import by_place
 from assent.label.store.slots import RefusedError, Worker
-from assent.label.store.tables import adjudication, answer, batch, draft, guideline, item, view
+from assent.label.store.tables import adjudication, answer, batch, draft, guideline, item, person, view
 
 SHIPPED = Path(__file__).parents[1] / "guidelines"
 DAY = 86_400.0
@@ -186,23 +187,25 @@ def items(connection: Connection, found: list[dict[str, Any]]) -> list[dict[str,
 
 
 def item_page(connection: Connection, number: int) -> dict[str, Any]:
-    """An item with all ranks and ratings it was given, labelers by number, responses in the order of the record."""
-    row = connection.execute(select(item).where(item.c.id == number, item.c.kind == "rank")).first()
+    """An item with all that was said: ranks and ratings, or what was written and its reviews; labelers by number."""
+    row = connection.execute(select(item).where(item.c.id == number, item.c.kind != "review")).first()
     if row is None or row.state == "quarantined":
         raise RefusedError(404, phrase("there is no item %(number)s to look at", number=number))
     answers = connection.execute(
-        select(answer.c.document, view.c.shown)
+        select(answer.c.document, answer.c.view, view.c.shown, person.c.uid)
         .join(view, view.c.id == answer.c.view)
+        .join(person, person.c.id == answer.c.labeler)
         .where(answer.c.item == number, answer.c.state == "accepted")
         .order_by(answer.c.view, answer.c.revision)
     ).all()
-    last = {row.shown[0][0]: row for row in answers}.values()  # later revisions of a view replace earlier ones
+    last = {row.view: row for row in answers}.values()  # later revisions of a view replace earlier ones
     said = [
         {
             "ranks": by_place(one.shown, one.document["ranks"]),
             "ratings": by_place(one.shown, {key: r["overall"] for key, r in one.document["ratings"].items()}),
         }
         for one in last
+        if row.kind == "rank"
     ]
     verdicts = connection.execute(select(adjudication).where(adjudication.c.item == number).order_by(adjudication.c.at))
     return {
@@ -210,5 +213,28 @@ def item_page(connection: Connection, number: int) -> dict[str, Any]:
         "messages": [{**one, "html": render.html(one["content"])} for one in row.prompt["messages"]],
         "responses": [{"text": one["text"], "html": render.html(one["text"])} for one in row.responses],
         "said": said,
+        "written": _written(connection, number, last) if row.kind == "demonstrate" else [],
         "verdicts": [{"decision": one.verdict["decision"], "note": one.note, "at": one.at} for one in verdicts],
     }
+
+
+def _written(connection: Connection, number: int, answers: Iterable[Any]) -> list[dict[str, Any]]:
+    """Demonstrations as they were last handed in, each with what others say of it, or said of an earlier text."""
+    given, words = reviews.of_items(connection, item.c.repeats == number), schema.flag_words()
+    return [
+        {
+            "html": render.html(one.document["response"]),
+            "note": one.document["note"],
+            "reviews": [
+                {
+                    "rating": review.overall,
+                    "flags": [words[name] for name, value in review.flags.items() if value and name in words],
+                    "note": review.note,
+                    "current": review.current,
+                }
+                for review in given
+                if review.writer == one.uid
+            ],
+        }
+        for one in answers
+    ]

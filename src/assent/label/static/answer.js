@@ -29,7 +29,8 @@ export function unrated(state) {
   return state.prompt ? lacking : ["prompt", ...lacking];
 }
 
-export const isWhole = (state) => !unrated(state).length && !tiers.waiting(state.order).length;
+export const isAlone = (state) => state.order.keys.length === 1; // a review: there is nothing to rank
+export const isWhole = (state) => !unrated(state).length && (isAlone(state) || !tiers.waiting(state.order).length);
 
 /** What the server is sent; as a draft the tiers keep their gaps, as an answer they have none. */
 export function written(state, { schema, seconds, whole }) {
@@ -38,7 +39,7 @@ export function written(state, { schema, seconds, whole }) {
     schema,
     ratings: Object.fromEntries(ratings),
     ...(state.prompt ? { prompt_flags: state.prompt } : {}),
-    ranks: whole ? tiers.ranks(state.order) : state.order.places,
+    ...(isAlone(state) ? {} : { ranks: whole ? tiers.ranks(state.order) : state.order.places }),
     note: state.note,
     seconds,
   };

@@ -36,6 +36,7 @@ function write(state, whole) {
 
 const element = (key) => document.querySelector(`[data-output="${CSS.escape(key)}"]`);
 const isRanking = () => document.body.dataset.step === "rank";
+const isAlone = outputs.length === 1;
 const act = (deed, ...rest) => current !== "prompt" && desk.change((state) => answer.order(state, deed, current, ...rest));
 
 // -- what is seen ---------------------------------------------------------------------------------------------------
@@ -86,7 +87,8 @@ function paintFoot(state) {
   const unrated = answer.unrated(state);
   const waiting = tiers.waiting(state.order);
   const name = (key) => (key === "prompt" ? gettext("the prompt's flags") : letters[key]);
-  const rating = unrated.length ? gettext("Left to rate: %(outputs)s", { outputs: unrated.map(name).join(", ") }) : gettext("All rated");
+  const rated = isAlone ? gettext("Ready to submit.") : gettext("All rated");
+  const rating = unrated.length ? gettext("Left to rate: %(outputs)s", { outputs: unrated.map(name).join(", ") }) : rated;
   const ranking = waiting.length
     ? gettext("Left to rank: %(outputs)s", { outputs: waiting.map(name).join(", ") })
     : gettext("All ranked. Ready to submit.");
@@ -94,7 +96,7 @@ function paintFoot(state) {
   byId("step").textContent = isRanking() ? gettext("Back to rating") : gettext("Rank them");
   byId("step").disabled = !isRanking() && unrated.length > 0;
   byId("step").classList.toggle("primary", !isRanking());
-  byId("submit").hidden = !isRanking();
+  byId("submit").hidden = !isRanking() && !isAlone;
   byId("submit").disabled = !answer.isWhole(state) || desk.busy;
   byId("submit").textContent = task.state === "submitted" ? gettext("Send the revision") : gettext("Submit");
   byId("undo").disabled = !desk.past.length;
@@ -114,6 +116,7 @@ const tell = (words) => (byId("told").textContent = words);
 // -- what can be done -----------------------------------------------------------------------------------------------
 
 function turn() {
+  if (isAlone) return;
   if (!isRanking() && answer.unrated(desk.state).length) return tell(byId("left").textContent);
   document.body.dataset.step = isRanking() ? "rate" : "rank";
   if (isRanking() && current === "prompt") current = outputs[0];
@@ -126,7 +129,7 @@ function turn() {
 }
 
 function pin(key = current) {
-  if (key === "prompt") return;
+  if (key === "prompt" || isAlone) return;
   if (pinned.includes(key)) pinned.splice(pinned.indexOf(key), 1);
   else if (pinned.push(key) > 2) pinned.shift();
   paint();
@@ -153,7 +156,7 @@ function placed(tier) {
   );
 }
 
-const submit = () => answer.isWhole(desk.state) && isRanking() && desk.finish(write(desk.state, true));
+const submit = () => answer.isWhole(desk.state) && (isRanking() || isAlone) && desk.finish(write(desk.state, true));
 
 keys.listen({
   isRanking, turn, pin, compare, none, submit,
@@ -190,7 +193,7 @@ byId("by-rating").addEventListener("click", () =>
 
 await desk.begin();
 clock = new Clock(desk.begun?.seconds ?? 0);
-if (!answer.unrated(desk.state).length) document.body.dataset.step = "rank";
+if (!answer.unrated(desk.state).length && !isAlone) document.body.dataset.step = "rank";
 focus(isRanking() ? outputs[0] : "prompt", false);
 element(current).focus({ preventScroll: true });
 document.body.dataset.ready = "";

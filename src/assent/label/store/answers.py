@@ -6,10 +6,10 @@ Answers are appended and never changed. What comes late is taken where a slot is
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Integer, String, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Integer, String, and_, bindparam, delete, func, insert, or_, select, update
 
 from assent.label import schema
-from assent.label.store import audit, slots
+from assent.label.store import audit, reviews, slots
 from assent.label.store.database import Database, now
 from assent.label.store.slots import RefusedError, Worker
 from assent.label.store.tables import answer, batch, draft, item, receipt, slot, view
@@ -21,7 +21,7 @@ _me, _identity = bindparam("me", type_=Integer), bindparam("the_view", type_=Str
 _FACTS = (  # a key's receipt, and the item and batch of a view
     select(receipt.c.view, receipt.c.action, receipt.c.result)
     .add_columns(item.c.kind, item.c.state.label("item_state"), item.c.stratum)
-    .add_columns(batch.c.state.label("batch_state"), batch.c.guideline)
+    .add_columns(batch.c.state.label("batch_state"), batch.c.guideline, batch.c.plan)
     .select_from(view)
     .join(item, item.c.id == view.c.item)
     .join(batch, batch.c.id == view.c.batch)
@@ -54,6 +54,8 @@ def _once(
     def whole(connection: Connection) -> dict[str, Any]:
         row = slots.owned(connection, worker, identity, locked=True)
         asked = {"me": worker.id, "the_view": identity, "the_key": key}
+        if not row.shown:
+            reviews.held(connection, row.item)
         facts = connection.execute(_FACTS if action == "skip" else _FACTS_HELD, asked).one()
         if facts.view is not None:
             if (facts.view, facts.action) != (identity, action):
@@ -82,6 +84,7 @@ def submit(database: Database, worker: Worker, identity: str, key: str, document
         _append(connection, row, facts, whole, 1, state)
         connection.execute(_CLOSE, {"the_view": identity, "to_state": state})
         connection.execute(_FORGET, {"the_view": identity})
+        _ask_for_reviews(connection, row, facts)
         return {"state": state, "warnings": warnings}
 
     return _once(database, worker, identity, key, "submit", work)
@@ -109,9 +112,16 @@ def revise(database: Database, worker: Worker, identity: str, key: str, document
         whole, warnings = _checked(row, facts, document)
         revision = _latest(connection, identity).revision + 1
         _append(connection, row, facts, whole, revision, row.state)
+        _ask_for_reviews(connection, row, facts)
         return {"state": "revised", "revision": revision, "warnings": warnings}
 
     return _once(database, worker, identity, key, "revise", work)
+
+
+def _ask_for_reviews(connection: Connection, row: Any, facts: Any) -> None:
+    wanted = facts.plan.get("reviews", 0)
+    if wanted and facts.kind == "demonstrate" and facts.stratum in reviews.REVIEWED:
+        reviews.ask(connection, row.item, wanted)
 
 
 def skip(database: Database, worker: Worker, identity: str, key: str, reason: str, note: str) -> dict[str, Any]:
@@ -141,13 +151,16 @@ def skip(database: Database, worker: Worker, identity: str, key: str, reason: st
 def _set_aside(connection: Connection, worker: Worker, item_id: int, reason: str, note: str) -> None:
     """Quarantine an item with personal data; park one that nobody wants."""
     quarantined = reason == "personal_data"
-    where = (item.c.id == item_id, item.c.state == "open")
-    if not quarantined:
-        where = (*where, item.c.skips >= PARKED_AFTER, item.c.stratum != "practice")
     state = "quarantined" if quarantined else "parked"
-    changed = connection.execute(update(item).where(*where).values(state=state)).rowcount
+    if quarantined:  # what repeats or reviews an item holds its texts
+        root = func.coalesce(select(item.c.repeats).where(item.c.id == item_id).scalar_subquery(), item_id)
+        where = (or_(item.c.id == root, item.c.repeats == root), item.c.state != "quarantined")
+    else:
+        where = (item.c.id == item_id, item.c.state == "open", item.c.skips >= PARKED_AFTER)
+        where = (*where, item.c.stratum != "practice")
+    changed = connection.execute(update(item).where(*where).values(state=state).returning(item.c.id)).scalars().all()
     if changed:
-        close = update(slot).where(slot.c.item == item_id, slot.c.state == slots.OPEN).values(state="void")
+        close = update(slot).where(slot.c.item.in_(changed), slot.c.state == slots.OPEN).values(state="void")
         connection.execute(close)
         audit.append(connection, worker.id, state, f"item {item_id}", {"reason": reason, "note": note})
     elif note:

@@ -39,6 +39,7 @@ class NewItem:
     stratum: str
     chosen: str = "all"
     propensity: float = 1.0
+    repeats: int | None = None
     gold: Sequence[int] | None = None
     meant: Mapping[str, str] | None = None
     authors: Sequence[int] = ()
@@ -84,7 +85,7 @@ def create(database: Database, new: NewBatch, items: Sequence[NewItem]) -> int:
         return number
     for start in range(0, len(items), CHUNK):
         piece = items[start : start + CHUNK]
-        database.transact(lambda connection, piece=piece: _add(connection, number, piece))
+        database.transact(lambda connection, piece=piece: add(connection, number, piece))
 
     def finish(connection: Connection) -> None:
         connection.execute(update(batch).where(batch.c.id == number).values(state="open"))
@@ -103,7 +104,8 @@ def _clear(connection: Connection, number: int) -> None:
     connection.execute(delete(batch).where(batch.c.id == number))
 
 
-def _add(connection: Connection, number: int, items: Sequence[NewItem]) -> None:
+def add(connection: Connection, number: int, items: Sequence[NewItem]) -> None:
+    """Put items into a batch, with their slots."""
     rows = [
         {
             "batch": number,
@@ -117,6 +119,7 @@ def _add(connection: Connection, number: int, items: Sequence[NewItem]) -> None:
             "stratum": one.stratum,
             "chosen": one.chosen,
             "propensity": one.propensity,
+            "repeats": one.repeats,
             "gold": None if one.gold is None else list(one.gold),
             "meant": one.meant,
         }

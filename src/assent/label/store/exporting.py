@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, select
 
 from assent import records
 from assent.label.accounts import pseudonym
-from assent.label.store import batches
+from assent.label.store import batches, reviews
 from assent.label.store.slots import RefusedError
 from assent.label.store.tables import adjudication, answer, item, person, view
 from assent.records import FLAGS, Demonstration, Prompt, Ranking, Rating, Record, Response
@@ -53,23 +53,34 @@ class Export:
             os.replace(temporary, directory / name)
 
 
-def export(connection: Connection, name: str, secret: bytes) -> Export:
-    """All that counts of a batch, from one moment. Raises RefusedError 404 for a batch that is not there."""
+def export(connection: Connection, name: str, secret: bytes, floor: float = 0.0) -> Export:
+    """All that counts of a batch, from one moment. Raises RefusedError 404 for a batch that is not there.
+
+    floor: demonstrations are left out that others rated lower on average, or that nobody has rated; 0 keeps all.
+    """
     chosen = batches.found(connection, name)
     if chosen.state == "loading":
         raise RefusedError(409, f"batch {name!r} is still being imported")
     made: dict[str, list[str]] = {file: [] for file in FILES}
     left_out: Counter[str] = Counter()
     dropped = _dropped(connection, chosen.id)
+    reviewed = reviews.of_batch(connection, chosen.id)
+    means, of_review = reviews.means(reviewed), {one.asked: one for one in reviewed}
     for row in _answers(connection, chosen.id):
         who = pseudonym(secret, row.uid)
-        reason = _left_out(row) or ("dropped by adjudication" if row.id in dropped else "")
+        reason = _left_out(row) or ("dropped by adjudication" if {row.id, row.repeats} & dropped else "")
+        if not reason and row.kind == "demonstrate" and floor:
+            mean = means.get((row.id, row.uid))
+            reason = "not reviewed" if mean is None else f"reviewed below {floor:g}" if mean < floor else ""
+        if not reason and row.kind == "review":
+            reason = "" if of_review[row.id].current else "review of an earlier text"
         if row.item_state != "quarantined":  # its texts hold personal data and stay where they are
             made["answers.jsonl"].append(_line(_whole(row, who, reason)))
         if reason:
             left_out[reason] += 1
             continue
-        for file, record in _records(row, who):
+        about = pseudonym(secret, of_review[row.id].writer) if row.kind == "review" else ""
+        for file, record in _records(row, who, about):
             made[file].append(_line(records.to_json(record)))
     files = {file: "".join(lines).encode() for file, lines in made.items()}
     for reason, count in _skipped(connection, chosen.id):
@@ -84,6 +95,7 @@ def export(connection: Connection, name: str, secret: bytes) -> Export:
             file: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "records": len(made[file])}
             for file, data in files.items()
         },
+        **({"floor": floor} if floor else {}),
         "left_out": dict(sorted(left_out.items())),
         "items": batches.status(connection, name)[0]["items"],
     }
@@ -122,6 +134,7 @@ def _answers(connection: Connection, number: int) -> Iterator[Any]:
             item.c.stratum,
             item.c.chosen,
             item.c.propensity,
+            item.c.repeats,
             item.c.state.label("item_state"),
         )
         .join(last, (last.c.view == answer.c.view) & (last.c.revision == answer.c.revision))
@@ -155,7 +168,8 @@ def _skipped(connection: Connection, number: int) -> list[tuple[str, int]]:
     return [(row[0], row[1]) for row in connection.execute(rows.group_by(view.c.reason).order_by(view.c.reason))]
 
 
-def _records(row: Any, who: str) -> Iterator[tuple[str, Record]]:
+def _records(row: Any, who: str, about: str) -> Iterator[tuple[str, Record]]:
+    """The records of an answer by `who`; about: whose demonstration it reviews."""
     prompt = records.from_json({"kind": "prompt", "schema": records.SCHEMA, **row.prompt})
     assert isinstance(prompt, Prompt)
     facts: dict[str, Any] = {
@@ -171,23 +185,23 @@ def _records(row: Any, who: str) -> Iterator[tuple[str, Record]]:
         yield "demonstrations.jsonl", one
         return
     responses = tuple(Response(**one) for one in row.responses)
+    if row.kind == "review":  # as the demonstration is called, and by whom it is rated
+        identity = f"{row.record.rpartition('#')[0]}/{about}/{who}"
+        (said,) = row.document["ratings"].values()
+        yield "ratings.jsonl", _rating(identity, prompt, responses[0], said, facts)
+        return
     ranks = by_place(row.shown, row.document["ranks"])
     yield (
         "rankings.jsonl",
         Ranking(id=identity, prompt=prompt, responses=responses, ranks=tuple(ranks), seconds=row.seconds, **facts),
     )
     for place, rating in enumerate(by_place(row.shown, row.document["ratings"])):
-        yield (
-            "ratings.jsonl",
-            Rating(
-                id=f"{identity}/{place}",
-                prompt=prompt,
-                response=responses[place],
-                overall=rating["overall"],
-                flags={name: value for name, value in rating["flags"].items() if name in FLAGS},
-                **facts,
-            ),
-        )
+        yield "ratings.jsonl", _rating(f"{identity}/{place}", prompt, responses[place], rating, facts)
+
+
+def _rating(identity: str, prompt: Prompt, response: Response, said: Any, facts: dict[str, Any]) -> Rating:
+    flags = {name: value for name, value in said["flags"].items() if name in FLAGS}
+    return Rating(id=identity, prompt=prompt, response=response, overall=said["overall"], flags=flags, **facts)
 
 
 def by_place(shown: list[list[Any]], values: dict[str, Any]) -> list[Any]:
@@ -201,6 +215,7 @@ def _whole(row: Any, who: str, reason: str) -> dict[str, Any]:
     document = dict(row.document)
     if row.kind == "rank":
         document["ranks"] = by_place(row.shown, document["ranks"])
+    if row.kind != "demonstrate":
         document["ratings"] = by_place(row.shown, document["ratings"])
     return {
         "record": row.record,

@@ -280,7 +280,10 @@ def _words(text: str) -> str:
 
 
 def _digest(source: Source, plan: Plan) -> str:
-    parts: list[Any] = [asdict(plan), source.practice, source.scores]
+    said = asdict(plan)
+    if not plan.reviews:  # an import from before there were any is still the same
+        del said["reviews"]
+    parts: list[Any] = [said, source.practice, source.scores]
     parts += [[[name, asdict(one)] for name, one in source.meant.items()]] if source.meant else []
     whole = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     for one in source.work:

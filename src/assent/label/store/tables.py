@@ -16,8 +16,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -25,77 +23,15 @@ from sqlalchemy import (
     text,
 )
 
-metadata = MetaData()
-
-# -- people --------------------------------------------------------------------------------------------------
-
-person = Table(
-    "person",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("uid", String(32), nullable=False, unique=True),  # what the pseudonym is made from; outlives the name
-    Column("name", String(100), nullable=False, unique=True),
-    Column("role", String(20), nullable=False),
-    Column("team", String(20), nullable=False, server_default="train"),  # train | heldout
-    Column("password", Text),
-    Column("totp", String(64)),
-    Column("state", String(20), nullable=False, server_default="active"),  # active | disabled | deleted
-    Column("created", Float, nullable=False),
-    Column("language", String(20), nullable=False, server_default=""),  # of the screens; "": what the browser asks for
-)
-
-invite = Table(
-    "invite",
-    metadata,
-    Column("hash", LargeBinary, primary_key=True),  # of the token; the token itself is told once
-    Column("role", String(20), nullable=False),
-    Column("team", String(20), nullable=False, server_default="train"),
-    Column("author", ForeignKey("person.id")),
-    Column("expires", Float, nullable=False),
-    Column("used", Float),
-)
-
-session = Table(
-    "session",
-    metadata,
-    Column("hash", LargeBinary, primary_key=True),
-    Column("person", ForeignKey("person.id"), nullable=False, index=True),
-    Column("created", Float, nullable=False),
-    Column("seen", Float, nullable=False),
-)
-
-attempt = Table(
-    "attempt",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("account", LargeBinary, nullable=False, index=True),  # a hash: what was typed may be a password
-    Column("address", String(64), nullable=False, index=True),
-    Column("at", Float, nullable=False),
-)
-
-api_key = Table(
-    "api_key",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("hash", LargeBinary, nullable=False, unique=True),
-    Column("name", String(100), nullable=False),
-    Column("scopes", JSON, nullable=False),
-    Column("author", ForeignKey("person.id")),
-    Column("created", Float, nullable=False),
-    Column("revoked", Float),
-)
-
-audit = Table(
-    "audit",
-    metadata,
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("at", Float, nullable=False),
-    Column("actor", Integer),  # no foreign key: the log outlives everything
-    Column("action", String(50), nullable=False),
-    Column("object", String(200), nullable=False),
-    Column("detail", Text, nullable=False),
-    Column("hash", String(64), nullable=False),
-)
+from assent.label.store.doors import api_key as api_key
+from assent.label.store.doors import attempt as attempt
+from assent.label.store.doors import audit as audit
+from assent.label.store.doors import delivery as delivery
+from assent.label.store.doors import invite as invite
+from assent.label.store.doors import metadata
+from assent.label.store.doors import person as person
+from assent.label.store.doors import session as session
+from assent.label.store.doors import webhook as webhook
 
 # -- work ----------------------------------------------------------------------------------------------------
 
@@ -128,14 +64,14 @@ item = Table(
     Column("id", Integer, primary_key=True),
     Column("batch", ForeignKey("batch.id"), nullable=False),
     Column("record", String(500), nullable=False),
-    Column("kind", String(20), nullable=False),  # rank | demonstrate
+    Column("kind", String(20), nullable=False),  # rank | demonstrate | review
     Column("mode", String(20), nullable=False, server_default="plain"),
     Column("source", Text, nullable=False, server_default=""),
     Column("licence", Text, nullable=False, server_default=""),
-    Column("stratum", String(20), nullable=False),  # single | overlap | gold | practice | retest
+    Column("stratum", String(20), nullable=False),  # single | overlap | gold | practice | retest | review
     Column("chosen", String(20), nullable=False, server_default="all"),  # all | uniform | uncertain
     Column("propensity", Float, nullable=False, server_default="1"),  # the chance that it was chosen at all
-    Column("repeats", ForeignKey("item.id")),  # a retest repeats an item for one labeler
+    Column("repeats", ForeignKey("item.id")),  # a retest repeats an item for one labeler; a review, what one wrote
     Column("state", String(20), nullable=False, server_default="open"),  # open | parked | quarantined
     Column("skips", Integer, nullable=False, server_default="0"),
     Column("gold", JSON),  # the ranks that are known to be right
