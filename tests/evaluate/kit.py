@@ -61,7 +61,7 @@ def ratings(rankings: list[Ranking]) -> list[Rating]:
 
 
 class Server(BaseHTTPRequestHandler):
-    """Says yes where it reads good, no where bad, something else where odd; stalls at slow, fails at broken.
+    """Says yes where it reads good, no where bad, something else where odd; stalls at slow or drip, fails at broken.
 
     Asked for A, B or tie, it prefers the response that holds ppo, then sft; where it reads `turns`, always the first.
     """
@@ -82,7 +82,9 @@ class Server(BaseHTTPRequestHandler):
         answer = json.dumps({"choices": [choice]} if "strange" not in words else {"nothing": 1}).encode()
         self.send_response(200)
         self.end_headers()
-        with contextlib.suppress(BrokenPipeError):  # nobody waits for an answer that is late
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody waits for an answer that is late
+            while "drip" in words and not self.released.wait(0.05):
+                self.wfile.write(b" ")
             self.wfile.write(answer)
 
     @staticmethod

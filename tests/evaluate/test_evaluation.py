@@ -16,7 +16,8 @@ from assent.commands.evaluate import Evaluate
 from assent.engine.models import LanguageModel
 from assent.evaluate.answerers import Ask, Local, answerer
 from assent.evaluate.cache import Cache, key_of
-from assent.evaluate.measure import Settings
+from assent.evaluate.measure import Settings, mean_over
+from assent.evaluate.tasks.task import Item
 from assent.run import RunError
 
 FAST = ("rte", "drop", "lambada", "crows_pairs", "truthful_qa", "real_toxicity")
@@ -179,6 +180,9 @@ def test_items_that_are_all_alike_leave_something_open(tmp_path: Path, data: Pat
     row = next(row for row in found["evaluation"] if (row["metric"], row["prompt"]) == ("exact", "zero"))
     assert (row["n"], row["value"], row["low"]) == (4, 0, 0)
     assert 40 < row["high"] < 50
+    for share, ends in ((0.5, (0.12, 0.88)), (1.0, (0.55, 1.0))):  # a half: of two candidates, neither was named
+        even = mean_over([(Item(id=str(n)), share) for n in range(4)])
+        assert (even.low, even.high) == pytest.approx(ends, abs=0.02)
 
 
 def test_what_became_of_every_row_is_printed(

@@ -23,6 +23,9 @@ def test_an_endpoint_that_stalls_is_a_sentence_and_a_gap(url: str) -> None:
     endpoint = Endpoint(url, "m", seconds=0.3)
     assert endpoint.write(["good", "slow", "bad"], 8, "\n", chat=False) == [("yes.", "eos"), None, ("no", "eos")]
     assert endpoint.failures == [f"{url}#m gave no answer within 0.3 seconds; see that it runs, or raise --seconds"]
+    drips = Endpoint(url, "m", seconds=0.3)
+    assert drips.write(["drip"], 8, "\n", chat=False) == [None]  # every byte comes in time, the answer never
+    assert drips.failures == endpoint.failures
     assert endpoint.write(["broken"], 8, "\n", chat=True) == [None]
     assert "refused with status 400" in endpoint.failures[-1]
     other = Endpoint(url, "m")

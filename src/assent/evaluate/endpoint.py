@@ -90,9 +90,18 @@ class Endpoint:
         for attempt in range(TRIES):
             try:
                 with urllib.request.urlopen(request, timeout=self.seconds) as answer:
-                    return json.loads(answer.read())
+                    return json.loads(self._read(answer))
             except urllib.error.HTTPError as error:
                 if error.code not in (429, 500, 502, 503, 504) or attempt + 1 == TRIES:
                     raise
                 time.sleep(self.pause * 2**attempt)
         raise AssertionError("the last attempt returns or raises")
+
+    def _read(self, answer: Any) -> bytes:
+        """The whole answer. The limit of a request holds for each wait; one that drips would never come to it."""
+        end, parts = time.monotonic() + self.seconds, list[bytes]()
+        while part := answer.read1():
+            parts.append(part)
+            if time.monotonic() > end:
+                raise TimeoutError
+        return b"".join(parts)

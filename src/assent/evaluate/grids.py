@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-WIDEST = 48  # characters of words in a cell of the terminal
+WIDEST = 72  # characters of a column of the terminal; longer words go on in the next line
 
 
 def number(value: float) -> str:
@@ -111,18 +111,14 @@ def show(grids: Sequence[Grid]) -> None:
         print(grid.title)
         table = Table(*grid.columns, pad_edge=False, box=None)
         for column in table.columns:
-            column.no_wrap = True
+            column.max_width, column.overflow = WIDEST, "fold"
         for row in grid.rows:
-            table.add_row(*(_short(cell.words()) for cell in row))
+            table.add_row(*(cell.words() for cell in row))
         wide = Console(width=10_000).measure(table).maximum
         Console(width=wide + 1, highlight=False, markup=False).print(table)
         for note in grid.notes:
             print(f"* {note}")
         print()
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."
 
 
 FLAT: tuple[str, ...] = ("run", "section", "table", "row", "column", "text", "value", "low", "high")

@@ -146,7 +146,7 @@ def results(
     found: list[Result] = []
     for metric in dict.fromkeys(name for row in scores for name in row):
         have = [(item, row[metric]) for item, row in zip(items, scores, strict=True) if metric in row]
-        interval = _interval(have)
+        interval = mean_over(have)
         found.append(_result(sheet, model, metric, interval, len(have), len(items), instruments))
         subsets = {str(item.facts["subset"]) for item, _ in have if item.facts.get("subset")}
         if metric == sheet.task.headline and 1 < len(subsets) <= 20:
@@ -159,14 +159,14 @@ def results(
     return [dataclasses.replace(one, cut=cut, empty=empty) for one in found], scores
 
 
-def _interval(have: Sequence[tuple[Item, float]]) -> Interval:
-    """The mean over items, by a bootstrap over groups; where all are 0, or all 1, Jeffreys' interval of as many groups.
+def mean_over(have: Sequence[tuple[Item, float]]) -> Interval:
+    """The mean over items, by a bootstrap over groups; of shares that are all alike, Jeffreys' interval of the groups.
 
-    There a bootstrap sees no spread and would say that it is sure.
+    There (all 0, all 1, one half of every item) a bootstrap sees no spread and would say that it is sure.
     """
     values, groups = [value for _, value in have], [item.group or item.id for item, _ in have]
     many, first = len(set(groups)), values[0]
-    if many > 1 and first in (0.0, 1.0) and all(value == first for value in values):
+    if many > 1 and 0 <= first <= 1 and all(value == first for value in values):
         return jeffreys_interval(many * first, many)
     return bootstrap_interval(values, groups)
 
@@ -175,7 +175,7 @@ def _of_subset(
     sheet: Sheet, model: str, metric: str, name: str, have: Sequence[tuple[Item, float]], instruments: Instruments
 ) -> Result:
     mine = [(item, value) for item, value in have if item.facts.get("subset") == name]
-    interval = _interval(mine)
+    interval = mean_over(mine)
     whole = _result(sheet, model, metric, interval, len(mine), len(mine), instruments)
     return dataclasses.replace(whole, subset=name, headline=False, paper=None, missing=0, note="")
 
