@@ -78,6 +78,7 @@ item = Table(
     Column("prompt", JSON, nullable=False),  # long columns stand last: SQLite reads past them to reach later ones
     Column("responses", JSON, nullable=False),  # as imported, with the policies' names; [] for a demonstration
     Column("meant", JSON),  # of a practice item: {"reason", "response"}, told when it has been handed in
+    Column("retired", Float),  # of a known answer: from when on it no longer counts
     UniqueConstraint("batch", "record", "stratum", name="item_batch_record"),
 )
 Index(
