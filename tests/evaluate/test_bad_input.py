@@ -3,6 +3,7 @@
 import html
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_an_unknown_verdict_counts_for_nobody(
     for place in seen(tmp_path / "run", capsys):
         assert_said("unknown verdict 'Well, perhaps'; it must say yes or no", place)
     rows = simulated(24, 4)
-    odd = [records.Ranking(**{**vars(row), "prompt": tiny.prompt(f"odd {n}")}) for n, row in enumerate(rows[:3])]
+    odd = [replace(row, prompt=tiny.prompt(f"odd {n}")) for n, row in enumerate(rows[:3])]
     records.write(tmp_path / "rankings.jsonl", [*rows[3:], *odd])
     flags: dict[str, Any] = {"rankings": (tmp_path / "rankings.jsonl",), "baseline": "sft", "machine": MACHINE}
     Evaluate(run=tmp_path / "judged", judges=(f"far={url}#m",), quiet=True, **flags).start()
