@@ -34,7 +34,8 @@ class Mutant(NamedTuple):
 O, R, P, G = "objectives.py", "train/rollout.py", "train/ppo.py", "engine/generate.py"
 L, T, M, E = "engine/learner.py", "engine/layout.py", "engine/models.py", "engine/logits.py"
 D, N, B = "engine/decoding.py", "engine/narrow.py", "engine/blocks.py"
-C, K, W = (f"engine/processor/{name}.cpp" for name in ("attention", "blocks", "drawing"))
+C, K, W, Y = (f"engine/processor/{name}.cpp" for name in ("attention", "blocks", "drawing", "decoder"))
+S = "engine/stack.py"
 
 MUTANTS = (
     Mutant("ties make pairs", O, "ranks[:, None] < ranks[None, :]", "ranks[:, None] <= ranks[None, :]"),
@@ -83,17 +84,23 @@ MUTANTS = (
     Mutant("kernels see the next token", C, "std::fill(s + left + seen, s", "std::fill(s + left + std::min(seen + 1, reach), s"),
     Mutant("kernels forget the window", C, "oldest = std::clamp<int64_t>(first_seen, 0, context.length);", "oldest = 0;"),
     Mutant("kernels forget the prompt's gradient", C, "s, 1, columns}, g, wide, context.value_grads.of(0), wide, true);", "s, 1, columns}, g, wide, context.value_grads.of(0), wide, false);"),
-    Mutant("a decoding kernel does not see its own token", C, "seen = position + 1;", "seen = std::max<int64_t>(1, position);"),
+    Mutant("a decoding kernel does not see its own token", "engine/processor/cached.h", "seen = position + 1;", "seen = std::max<int64_t>(1, position);"),
     Mutant("a norm forgets its epsilon", K, "/ width + epsilon)", "/ width)"),
     Mutant("a norm's gradient forgets the mean", K, "load(line + j) * scale * mean) * scale", "load(line + j) * scale * splat(0)) * scale"),
     Mutant("a weight's gradient of one portion", K, "first += PORTION) {", "first += PORTION) if (first == 0) {"),
     Mutant("a gate's gradient without its slope", K, "(splat(1.0f) + x * (splat(1.0f) - open))", "splat(1.0f)"),
-    Mutant("positions do not turn back", K, "(back ? high * sines[j + half] : -high * sines[j])", "(-high * sines[j])"),
+    Mutant("positions do not turn back", "engine/processor/parts.h", "(back ? high * sines[j + half] : -high * sines[j])", "(-high * sines[j])"),
     Mutant("the quantile counts from its block's end", W, "left -= sums[block++]", "left -= sums[++block]"),
     Mutant("log-probabilities without the temperature", W, "float(given[token] / divisor - best", "float(given[token] - best"),
     Mutant("what enters the head is rounded", B, "kind = _computing(hidden_states) if self.before_products else None", "kind = _computing(hidden_states)"),
-    Mutant("a part that looks known is taken", "engine/forward.py", "        blocks.unfuse(module, kinds)\n", ""),
-    Mutant("a part may forget its window", "engine/forward.py", " and asked == windows", ""),
+    Mutant("a part that looks known is taken", "engine/choice.py", "        blocks.unfuse(module, kinds)\n", ""),
+    Mutant("a part may forget its window", "engine/choice.py", "_error(expected, found) < PARITY and asked == windows", "_error(expected, found) < PARITY"),
+    Mutant("steps in one call are taken unseen", "engine/choice.py", "_error(expected[-1:], [found]) < PARITY and", ""),
+    Mutant("a step may forget its window", "engine/choice.py", "[found]) < PARITY and asked == windows", "[found]) < PARITY"),
+    Mutant("a step forgets the biases", Y, "w.bias ? load(", "w.bias && w.steps < 0 ? load("),
+    Mutant("a step does not turn keys", Y, "h < d.heads + d.key_heads", "h < d.heads"),
+    Mutant("a step does not round what it adds", Y, "load(x) + rounded<Number>(left)", "load(x) + left"),
+    Mutant("a step has no window", S, "window=window,", "window=None,"),
     Mutant("the target's gradient has the wrong sign", E, "* factor[rows, 0] + given[rows, 0]", "* factor[rows, 0] - given[rows, 0]"),
     Mutant("each micro-batch its own mean", L, "terms.loss.sum().backward()", "terms.loss.mean().backward()"),
     Mutant("the pretraining gradient unweighted", L, "gradient.mul_(weight / count)", "gradient.mul_(1 / count)"),
@@ -107,9 +114,11 @@ MUTANTS = (
     Mutant("a piece of the vocabulary left out", E, "range(0, len(weight), width)", "range(0, max(1, len(weight) - width), width)"),
 )  # fmt: skip
 
-TESTS = tuple(f"tests/laws/test_{name}.py" for name in ("objectives", "rollout", "engine", "attention", "blocks"))
+TESTS = tuple(
+    f"tests/laws/test_{name}.py" for name in ("objectives", "rollout", "engine", "attention", "blocks", "stack")
+)
 # The tests that look at a file most closely come first; the others begin with the engine's.
-FIRST = {O: 0, R: 1, P: 1, D: 3, N: 3, C: 3, B: 4, K: 4, W: 4, "engine/forward.py": 4}
+FIRST = {O: 0, R: 1, P: 1, D: 3, N: 3, C: 3, B: 4, K: 4, W: 4, Y: 5, S: 5, "engine/choice.py": 4}
 
 
 def start(mutant: Mutant, copy: Path) -> int:

@@ -10,8 +10,9 @@ from tests import tiny
 from torch import Tensor, nn
 
 from assent.engine import blocks, decoding
+from assent.engine.choice import choose
 from assent.engine.decoding import pick
-from assent.engine.forward import RowForward, choose
+from assent.engine.forward import RowForward
 from assent.engine.machine import Machine
 from assent.engine.models import LanguageModel
 from assent.engine.processor import blocks as kernels

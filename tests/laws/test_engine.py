@@ -15,8 +15,9 @@ from tests import tiny
 from torch import Tensor
 
 from assent.engine.batches import RankingBatch, TextBatch, in_order, micro_batches
+from assent.engine.choice import choose
 from assent.engine.decoding import pick
-from assent.engine.forward import PlainForward, RowForward, choose
+from assent.engine.forward import PlainForward, RowForward
 from assent.engine.generate import Key, uniforms
 from assent.engine.learner import Learner, NotFiniteError, Optimiser
 from assent.engine.logits import chosen_logprobs

@@ -2,7 +2,7 @@
 
 On a processor each is one pass of a kernel; on a GPU norms round to what products read, and attention turns queries and
 keys itself while sampling. A part is known by its members and, once its forward is exchanged, by its numbers:
-`forward.choose` compares the model with itself before, and gives back what differs. Parts keep their class's name,
+`choice.choose` compares the model with itself before, and gives back what differs. Parts keep their class's name,
 their weights and their hooks; where the kernels do not run, or not in such a type, they go their own way.
 """
 
@@ -20,25 +20,27 @@ from assent.engine.processor import blocks
 from assent.engine.processor.compiled import runs_on
 
 
-class _Norm(nn.Module):
+class Norm(nn.Module):
     """Mixed into an RMSNorm. What goes into products only is rounded here, once, as autocast would before each."""
 
     before_products = False
 
     def forward(self, hidden_states: Tensor) -> Any:
+        """In one pass."""
         weight: Any = self.weight
         kind = _computing(hidden_states) if self.before_products else None
         if not runs_on(hidden_states, weight) or weight.dtype != torch.float32:
             out: Any = super().forward(hidden_states)
             return out if kind is None else out.to(kind)
         rows = hidden_states.reshape(-1, hidden_states.shape[-1])
-        return blocks.norm(rows, weight, _epsilon(self), kind or torch.float32).view(hidden_states.shape)
+        return blocks.norm(rows, weight, epsilon(self), kind or torch.float32).view(hidden_states.shape)
 
 
-class _Gated(nn.Module):
+class Gated(nn.Module):
     """Mixed into an MLP of the form down(silu(gate(x)) * up(x))."""
 
     def forward(self, x: Tensor) -> Any:
+        """The product of gates and ups in one pass."""
         part: Any = self
         gates, ups = part.gate_proj(x), part.up_proj(x)
         if not runs_on(gates, ups):
@@ -47,12 +49,13 @@ class _Gated(nn.Module):
         return part.down_proj(blocks.gate(gates.view(-1, width), ups.view(-1, width)).view(gates.shape))
 
 
-class _Rotary(nn.Module):
+class Rotary(nn.Module):
     """Mixed into an attention whose queries and keys are turned by rotary positions, and nothing else."""
 
     sampling = False  # attention turns them, where it can do so in its own pass
 
     def forward(self, hidden_states: Tensor, *arguments: Any, position_embeddings: Any, **named: Any) -> Any:
+        """Each turn in one pass, or left to attention."""
         part: Any = self
         if (not self.sampling and not runs_on(hidden_states)) or part.config._attn_implementation != plans.NAME:
             return super().forward(hidden_states, *arguments, position_embeddings=position_embeddings, **named)
@@ -63,14 +66,13 @@ class _Rotary(nn.Module):
         )
         cosines, sines = position_embeddings
         turn = Turn(cosines[0], sines[0])
-        window = getattr(self, "sliding_window", getattr(part.config, "sliding_window", None))
-        out = plans.attend_turning(part.layer_idx, query, key, value, turn, part.scaling, window)
+        out = plans.attend_turning(part.layer_idx, query, key, value, turn, part.scaling, window(part))
         return part.o_proj(out.reshape(1, row, -1)), None
 
 
 BEFORE_PRODUCTS = {"input_layernorm", "post_attention_layernorm"}  # of layers that have no other norm
-KINDS: tuple[type[nn.Module], ...] = (_Norm, _Gated, _Rotary)
-ON_A_GPU = (_Norm, _Rotary)  # where layers are compiled, gates are one pass anyway
+KINDS: tuple[type[nn.Module], ...] = (Norm, Gated, Rotary)
+ON_A_GPU = (Norm, Rotary)  # where layers are compiled, gates are one pass anyway
 
 
 def fuse(module: nn.Module, kinds: Sequence[type[nn.Module]] = KINDS) -> None:
@@ -80,7 +82,7 @@ def fuse(module: nn.Module, kinds: Sequence[type[nn.Module]] = KINDS) -> None:
         if kind in kinds:
             part.__class__ = layers.mixed(kind, type(part))
     for layer in layers.repeated(module):
-        norms = {name: part for name, part in layer.named_children() if isinstance(part, _Norm)}
+        norms = {name: part for name, part in layer.named_children() if isinstance(part, Norm)}
         if norms.keys() == BEFORE_PRODUCTS:
             for part in norms.values():
                 part.before_products = True
@@ -89,7 +91,7 @@ def fuse(module: nn.Module, kinds: Sequence[type[nn.Module]] = KINDS) -> None:
 @contextlib.contextmanager
 def sampling(module: nn.Module) -> Generator[None, None, None]:
     """Inside, attention gets its queries and keys before they are turned."""
-    parts = [part for part in module.modules() if isinstance(part, _Rotary)]
+    parts = [part for part in module.modules() if isinstance(part, Rotary)]
     for part in parts:
         part.sampling = True
     try:
@@ -106,22 +108,29 @@ def unfuse(module: nn.Module, kinds: Sequence[type[nn.Module]] = KINDS) -> None:
             part.__class__ = type(part).__mro__[2]
 
 
+def window(attention: Any) -> int | None:
+    """How many places a token sees at most in this layer."""
+    return getattr(attention, "sliding_window", getattr(attention.config, "sliding_window", None))
+
+
+def epsilon(norm: Any) -> float:
+    """What an RMSNorm adds to the mean of squares; 0 where it has no name that is known."""
+    return getattr(norm, "variance_epsilon", None) or getattr(norm, "eps", None) or 0.0
+
+
 def _known(part: Any) -> Any:
     """The kind of a part, None when it is none of them or exchanged already."""
     if isinstance(part, KINDS):
         return None
     members = {name for name, _ in part.named_children()}
     if type(part).__name__.endswith("RMSNorm") and {name for name, _ in part.named_parameters()} == {"weight"}:
-        return _Norm if _epsilon(part) else None
+        return Norm if epsilon(part) else None
     if members == {"gate_proj", "up_proj", "down_proj", "act_fn"}:
-        return _Gated if type(part.act_fn).__name__.startswith("SiLU") else None
+        return Gated if type(part.act_fn).__name__.startswith("SiLU") else None
     if members == {"q_proj", "k_proj", "v_proj", "o_proj"} and hasattr(part, "scaling") and hasattr(part, "head_dim"):
-        return _Rotary
+        clipped = getattr(part.config, "clip_qkv", None) is not None  # which a few tokens may not show
+        return None if clipped else Rotary
     return None
-
-
-def _epsilon(norm: Any) -> Any:
-    return getattr(norm, "variance_epsilon", None) or getattr(norm, "eps", None)
 
 
 def _computing(states: Tensor) -> torch.dtype | None:

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from assent.engine import distributed, layers
 from assent.engine.batches import Batch, RankingBatch, Sampled, TextBatch, Tokens, in_order, micro_batches
-from assent.engine.forward import Forward, RowForward, choose
+from assent.engine.choice import choose
+from assent.engine.forward import Forward, RowForward
 from assent.engine.generate import Key, generate
 from assent.engine.machine import Machine
 from assent.engine.text import Template, Text, quiet_transformers

@@ -71,6 +71,13 @@ def watching_windows() -> Generator[Windows, None, None]:
         _seen_windows.reset(token)
 
 
+def note_windows(asked: Windows) -> None:
+    """Tell who is watching what layers ask for."""
+    seen = _seen_windows.get()
+    if seen is not None:
+        seen |= asked
+
+
 class UnsupportedError(NotImplementedError):
     """An attention variant that rows cannot express; the model takes the plain path instead."""
 
@@ -99,9 +106,7 @@ def attend(
 
 def attend_row(layer: int, query: Row, key: Row, value: Row, scale: float, window: int | None) -> Row:
     """Attention by the plan in force."""
-    seen = _seen_windows.get()
-    if seen is not None:
-        seen.add((layer, window))
+    note_windows({(layer, window)})
     return in_force().attend(layer, query, key, value, scale, window)
 
 
@@ -161,6 +166,10 @@ class Cache:
         """The keys and values of a layer; `key` and `value` say how they look."""
         if layer not in self._stores:
             self._stores[layer] = (self._store(key), self._store(value))
+        return self._stores[layer]
+
+    def filled(self, layer: int) -> tuple[Tensor, Tensor]:
+        """The same, once a prompt is in them."""
         return self._stores[layer]
 
     def _store(self, row: Row) -> Tensor:

@@ -5,9 +5,7 @@
 // are widened to fp32 once; all products run through one register-blocked kernel. The softmax is exact, in two passes
 // over blocks of queries. Python's side, with shapes and types, is attention.py.
 
-#include <utility>
-
-#include "vector.h"
+#include "cached.h"
 
 namespace {
 
@@ -62,23 +60,6 @@ void multiply(int64_t rows, int64_t width, int64_t depth, Strided a, const float
 }
 
 // -- rows of tensors ---------------------------------------------------------------------------------------------------
-
-// [row, heads, width], or a store [row, places, heads, width], in fp32 or bf16; the last dimension dense.
-struct Tensor {
-  void* data;
-  int64_t row, head, place;  // strides, in elements
-  int64_t half;              // 1: bf16
-
-  int64_t offset(int64_t at, int64_t which, int64_t where = 0) const { return at * row + which * head + where * place; }
-
-  void read(int64_t at, int64_t which, int64_t width, float* out, int64_t where = 0) const {
-    read_row(data, half, offset(at, which, where), width, out);
-  }
-
-  void write(int64_t at, int64_t which, int64_t width, const float* in, float factor, int64_t where = 0) const {
-    write_row(data, half, offset(at, which, where), width, in, factor);
-  }
-};
 
 // [n, width] from the tensor, padded with zeros to `wide` columns, and its transpose padded to `tall` columns.
 void gather(const Tensor& t, int64_t head, int64_t first, int64_t n, int64_t width, int64_t wide, float* out) {
@@ -269,95 +250,6 @@ void trees(const Problem& p, const int64_t* spans, const int64_t* begins, int64_
   }
 }
 
-// -- one new token of a sequence against its keys and values in the cache --------------------------------------------
-
-struct Decoding {
-  Tensor query, key, value, out;  // [slots, heads, width]
-  Tensor keys, values;            // [slots, length, key heads, width]
-  int64_t heads, key_heads, width;
-  float scale;
-  int64_t window;
-};
-
-// Rows of one head that follow each other in a store: pieces of LANES numbers, widened.
-template <typename Number>
-struct Places {
-  const Number* data;
-  int64_t step, width;
-
-  Places(const Tensor& t, int64_t slot, int64_t head, int64_t first, int64_t columns)
-      : data(static_cast<const Number*>(t.data) + t.offset(slot, head, first)), step(t.place), width(columns) {}
-
-  Vector whole(int64_t place, int64_t j) const { return widen(data + place * step + j); }
-
-  Vector piece(int64_t place, int64_t j) const {
-    if (width - j >= LANES) return whole(place, j);
-    float x[LANES] = {};
-    for (int64_t i = j; i < width; i++) x[i - j] = widen(data[place * step + i]);
-    return load(x);
-  }
-
-  // Lane i: the product of a query with row first + i.
-  Vector products(const float* query, int64_t first, int64_t count) const {
-    Vector sums[LANES] = {};
-    int64_t j = 0;
-    if (count == LANES)
-      for (; j + LANES <= width; j += LANES)
-        for (int64_t i = 0; i < LANES; i++) sums[i] += load(query + j) * whole(first + i, j);
-    for (; j < width; j += LANES)
-      for (int64_t i = 0; i < count; i++) sums[i] += load(query + j) * piece(first + i, j);
-    return totals(sums);
-  }
-
-  // The sum of the rows, each times its share, N pieces from column j on.
-  template <int64_t N>
-  void blend(const float* shares, int64_t count, int64_t j, Vector whole_of_shares, float* out) const {
-    Vector sums[N] = {};
-    for (int64_t t = 0; t < count; t++)
-      for (int64_t i = 0; i < N; i++)
-        sums[i] += splat(shares[t]) * (N > 1 ? whole(t, j + i * LANES) : piece(t, j));
-    for (int64_t i = 0; i < N; i++) store(out + j + i * LANES, sums[i] / whole_of_shares);
-  }
-
-  void blend(const float* shares, int64_t count, Vector whole_of_shares, float* out) const {
-    int64_t j = 0;
-    for (; j + 4 * LANES <= width; j += 4 * LANES) blend<4>(shares, count, j, whole_of_shares, out);
-    for (; j + 2 * LANES <= width; j += 2 * LANES) blend<2>(shares, count, j, whole_of_shares, out);
-    for (; j < width; j += LANES) blend<1>(shares, count, j, whole_of_shares, out);
-  }
-};
-
-template <typename Number>
-void decode_head(const Decoding& p, Segment& w, int64_t slot, int64_t key_head, int64_t position) {
-  int64_t group = p.heads / p.key_heads, wide = padded(p.width), seen = position + 1;
-  int64_t oldest = p.window ? std::max<int64_t>(0, seen - p.window) : 0, visible = seen - oldest;
-  float* query = w.keys.of(wide);
-  float* out = w.values_across.of(wide);
-  float* scores = w.keys_across.of(padded(visible));
-  for (auto [from, to] : {std::pair{&p.key, &p.keys}, std::pair{&p.value, &p.values}}) {
-    from->read(slot, key_head, p.width, out);
-    to->write(slot, key_head, p.width, out, 1.0f, position);
-  }
-  Places<Number> keys(p.keys, slot, key_head, oldest, p.width), values(p.values, slot, key_head, oldest, p.width);
-  std::fill(query, query + wide, 0.0f);
-  for (int64_t g = 0; g < group; g++) {
-    int64_t head = key_head * group + g;
-    p.query.read(slot, head, p.width, query);
-    for (int64_t t = 0; t < visible; t += LANES)
-      store(scores + t, keys.products(query, t, std::min(LANES, visible - t)) * splat(p.scale));
-    float best = *std::max_element(scores, scores + visible);
-    std::fill(scores + visible, scores + padded(visible), -INFINITY);
-    Vector sum = {};
-    for (int64_t t = 0; t < visible; t += LANES) {
-      Vector e = exponential(load(scores + t) - splat(best));
-      store(scores + t, e);
-      sum += e;
-    }
-    values.blend(scores, visible, splat(total(sum)), out);
-    p.out.write(slot, head, p.width, out, 1.0f);
-  }
-}
-
 }  // namespace
 
 extern "C" {
@@ -388,11 +280,8 @@ void decode(const Shape* s, const Tensor* query, const Tensor* key, const Tensor
   Decoding p = {*query, *key, *value, *out, *keys, *values, s->heads, s->key_heads, s->width, s->scale, s->window};
 #pragma omp parallel num_threads(s->threads)
   {
-    static thread_local Segment work;
-#pragma omp for collapse(2) schedule(dynamic, 4)
-    for (int64_t slot = 0; slot < s->row; slot++)
-      for (int64_t h = 0; h < s->key_heads; h++)
-        (p.keys.half ? decode_head<uint16_t> : decode_head<float>)(p, work, slot, h, positions[slot]);
+    static thread_local Scratch work;
+    decode_slots(p, work, s->row, positions, s->threads);
   }
 }
 }

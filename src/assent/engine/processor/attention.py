@@ -25,13 +25,20 @@ class _Shape(ctypes.Structure):
     )
 
 
-class _View(ctypes.Structure):
+class View(ctypes.Structure):
     """A tensor whose last dimension is dense."""
 
     _fields_ = (
         ("data", ctypes.c_void_p),
         *((name, ctypes.c_int64) for name in ("row", "head", "place", "half")),
     )
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> "View":
+        """Of [row, heads, width], or of a store [slots, length, heads, width]."""
+        place = tensor.stride(1) if tensor.dim() == 4 else 0
+        half = int(tensor.dtype == torch.bfloat16)
+        return cls(tensor.data_ptr(), tensor.stride(0), tensor.stride(-2), place, half)
 
 
 def takes(query: Tensor, key: Tensor, value: Tensor) -> bool:
@@ -141,10 +148,4 @@ def _shape(query: Tensor, key: Tensor, scale: float, window: int | None, trees: 
 
 
 def _views(*tensors: Tensor) -> list[Any]:
-    """Of [row, heads, width], or of a store [slots, length, heads, width]."""
-    views: list[_View] = []
-    for tensor in tensors:
-        place = tensor.stride(1) if tensor.dim() == 4 else 0
-        half = int(tensor.dtype == torch.bfloat16)
-        views.append(_View(tensor.data_ptr(), tensor.stride(0), tensor.stride(-2), place, half))
-    return [ctypes.byref(view) for view in views]
+    return [ctypes.byref(View.of(tensor)) for tensor in tensors]

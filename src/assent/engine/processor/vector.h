@@ -13,6 +13,7 @@ namespace {
 constexpr int64_t LANES = 16;  // floats of one vector
 typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t Integers __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef uint32_t Bits __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef uint16_t Halves __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
 
 int64_t padded(int64_t n) { return (n + LANES - 1) / LANES * LANES; }
@@ -79,6 +80,15 @@ uint16_t narrow(float x) {  // to nearest, ties to even
   return uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
+Halves narrow(Vector x) {
+  Bits bits = (Bits)x;
+  Bits rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  return __builtin_convertvector(x == x ? rounded : Bits{} + 0x7fc0, Halves);
+}
+
+void put(float* p, Vector x) { store(p, x); }
+void put(uint16_t* p, Vector x) { *reinterpret_cast<Halves*>(p) = narrow(x); }
+
 // -- exp: 2^(x log2 e) with a polynomial on [-1/2, 1/2]; relative error below 2e-7, 0 below -87 ------------------------
 
 Vector exponential(Vector x) {
@@ -118,7 +128,9 @@ void read_row(const void* data, int64_t half, int64_t offset, int64_t width, flo
 void write_row(void* data, int64_t half, int64_t offset, int64_t width, const float* in, float factor = 1.0f) {
   if (half) {
     uint16_t* p = static_cast<uint16_t*>(data) + offset;
-    for (int64_t i = 0; i < width; i++) p[i] = narrow(in[i] * factor);
+    int64_t i = 0;
+    for (; i + LANES <= width; i += LANES) put(p + i, load(in + i) * splat(factor));
+    for (; i < width; i++) p[i] = narrow(in[i] * factor);
   } else {
     float* p = static_cast<float*>(data) + offset;
     for (int64_t i = 0; i < width; i++) p[i] = in[i] * factor;

@@ -1,0 +1,183 @@
+"""A step of decoding through a whole decoder, on a processor: decoder.cpp and its use from torch."""
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import pad
+
+from assent.engine.processor.attention import WIDEST, View
+from assent.engine.processor.compiled import TYPES, kernels, pointer
+
+LANES, PANEL = 16, 32  # columns, as in decoder.cpp
+
+
+class Linear(NamedTuple):
+    """Weight and bias of a product."""
+
+    weight: Float[Tensor, "out in"]
+    bias: Float[Tensor, " out"] | None
+
+
+class Norm(NamedTuple):
+    """Weight and epsilon of an RMSNorm."""
+
+    weight: Float[Tensor, " width"]
+    epsilon: float
+
+
+class Layer(NamedTuple):
+    """x + out(attention(queries, keys, values of norm(x))), then x + down(silu(gate(norm(x))) * up(norm(x)))."""
+
+    before_attention: Norm
+    queries: Linear
+    keys: Linear
+    values: Linear
+    out: Linear
+    before_gates: Norm
+    gate: Linear
+    up: Linear
+    down: Linear
+    scale: float
+    window: int | None
+
+
+class _Product(ctypes.Structure):
+    _fields_ = (
+        ("panels", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+        ("columns", ctypes.c_int64),
+        ("steps", ctypes.c_int64),
+    )
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = (
+        ("norm_before_attention", ctypes.c_void_p),
+        ("norm_before_gates", ctypes.c_void_p),
+        *((name, ctypes.c_float) for name in ("epsilon_before_attention", "epsilon_before_gates", "scale")),
+        *((name, _Product) for name in ("inputs", "out", "gates", "down")),
+        ("window", ctypes.c_int64),
+    )
+
+
+class _Decoder(ctypes.Structure):
+    _fields_ = (
+        ("layers", ctypes.POINTER(_Layer)),
+        *((name, ctypes.c_int64) for name in ("number", "width", "heads", "key_heads", "head_width", "gated")),
+        ("norm", ctypes.c_void_p),
+        ("epsilon", ctypes.c_float),
+        ("half", ctypes.c_int64),
+    )
+
+
+class Decoder:
+    """Layers and a last norm, their weights packed as the kernel reads them, in fp32 or bf16."""
+
+    def __init__(self, layers: Sequence[Layer], norm: Norm, head_width: int, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        self._kept: list[Tensor] = []  # what the structures point to
+        first = layers[0]
+        self._layers = (_Layer * len(layers))(*map(self._layer, layers))
+        self._decoder = _Decoder(
+            self._layers, len(layers), len(norm.weight), len(first.queries.weight) // head_width,
+            len(first.keys.weight) // head_width, head_width, _up(len(first.gate.weight), LANES),
+            self._vector(norm.weight), norm.epsilon, dtype == torch.bfloat16,
+        )  # fmt: skip
+
+    @staticmethod
+    def takes(layers: Sequence[Layer], norm: Norm, head_width: int) -> bool:
+        """Whether the kernel computes with such layers: all alike, pairs of numbers everywhere, norms in fp32."""
+        shapes = {tuple(part.weight.shape for part in layer if isinstance(part, (Linear, Norm))) for layer in layers}
+        products = [part for layer in layers for part in layer if isinstance(part, Linear)]
+        norms = [norm, *(part for layer in layers for part in layer if isinstance(part, Norm))]
+        return (
+            len(shapes) == 1
+            and head_width <= WIDEST
+            and head_width % 2 == 0
+            and all(product.weight.shape[1] % 2 == 0 and product.weight.dtype in TYPES for product in products)
+            and all(one.weight.dtype == torch.float32 for one in norms)
+        )
+
+    def step(
+        self,
+        embedded: Float[Tensor, "slots width"],
+        stores: Sequence[tuple[Tensor, Tensor]],
+        positions: Int[Tensor, " slots"],
+        cosines: Float[Tensor, "slots head_width"],
+        sines: Float[Tensor, "slots head_width"],
+    ) -> Float[Tensor, "slots width"]:
+        """The states after the last norm of one new token for each of the first slots.
+
+        embedded: in fp32, and used up. stores: keys and values of each layer, [slots, length, key heads, width]; the
+        new ones enter them at `positions`.
+        """
+        keys, values = ((View * len(stores))(*map(View.of, column)) for column in zip(*stores, strict=True))
+        compiled: Any = kernels()
+        compiled.decode_step(
+            ctypes.byref(self._decoder), ctypes.c_int64(len(embedded)), keys, values, pointer(positions),
+            pointer(cosines), pointer(sines), pointer(embedded), ctypes.c_int64(torch.get_num_threads()),
+        )  # fmt: skip
+        return embedded
+
+    def _layer(self, layer: Layer) -> _Layer:
+        return _Layer(
+            self._vector(layer.before_attention.weight),
+            self._vector(layer.before_gates.weight),
+            layer.before_attention.epsilon,
+            layer.before_gates.epsilon,
+            layer.scale,
+            self._product(_below(layer.queries, layer.keys, layer.values)),
+            self._product(layer.out),
+            self._product(_by_turns(layer.gate, layer.up)),
+            self._product(layer.down),
+            layer.window or 0,
+        )
+
+    def _vector(self, numbers: Tensor) -> int:
+        self._kept.append(_filled(numbers.detach().float(), PANEL))
+        return self._kept[-1].data_ptr()
+
+    def _product(self, linear: Linear) -> _Product:
+        """Panel by panel of columns: for each step in depth, what each column multiplies in it (see decoder.cpp)."""
+        weight = linear.weight.detach().to(self.dtype)
+        together = 4 // weight.element_size()
+        panels = _filled(weight, PANEL).unflatten(0, (-1, PANEL)).unflatten(2, (-1, together)).transpose(1, 2)
+        self._kept.append(panels.contiguous())
+        bias = None if linear.bias is None else self._vector(linear.bias)
+        return _Product(self._kept[-1 if bias is None else -2].data_ptr(), bias, _up(len(weight), PANEL),
+                        weight.shape[1] // together)  # fmt: skip
+
+
+def _up(number: int, unit: int) -> int:
+    return -(-number // unit) * unit
+
+
+def _filled(rows: Tensor, unit: int) -> Tensor:
+    """With zeros below, up to whole units."""
+    missing = _up(len(rows), unit) - len(rows)
+    return pad(rows, (*(0, 0) * (rows.dim() - 1), 0, missing)) if missing else rows.contiguous()
+
+
+def _below(*parts: Linear) -> Linear:
+    """Products of the same input as one, a bias of zeros where only others have one."""
+    weight = torch.cat([part.weight.detach() for part in parts])
+    if all(part.bias is None for part in parts):
+        return Linear(weight, None)
+    biases = [part.weight.new_zeros(len(part.weight)) if part.bias is None else part.bias.detach() for part in parts]
+    return Linear(weight, torch.cat(biases))
+
+
+def _by_turns(gate: Linear, up: Linear) -> Linear:
+    """A vector of gates, then their ups: a panel holds both."""
+
+    def turns(first: Tensor, second: Tensor) -> Tensor:
+        parts = [_filled(one, LANES).unflatten(0, (-1, LANES)) for one in (first, second)]
+        return torch.stack(parts, 1).flatten(0, 2)
+
+    both = _below(gate, up)
+    bias = None if both.bias is None else turns(*both.bias.split(len(gate.weight)))
+    return Linear(turns(gate.weight.detach(), up.weight.detach()), bias)
