@@ -21,11 +21,12 @@ def settings(url: str, **changes: Any) -> Settings:
 
 
 class Site:
-    """A server in this process, and clients of it."""
+    """A server in this process, and clients of it; the tables are brought to the newest revision unless `as_it_is`."""
 
-    def __init__(self, url: str, **changes: Any) -> None:
+    def __init__(self, url: str, *, as_it_is: bool = False, **changes: Any) -> None:
         made = Database(url)
-        migrate(made)
+        if not as_it_is:
+            migrate(made)
         made.close()
         self.app = create_app(settings(url, **changes))
         self.database: Database = self.app.state.database

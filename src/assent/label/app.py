@@ -1,6 +1,7 @@
 """The application: middleware, routes, and how a failure is told."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from assent.label import access, api, languages, manage, pages, render, signing, staffing, work
+from assent.label import access, api, languages, manage, pages, render, signing, staffing, webhooks, work
 from assent.label.guard import PROGRAM_PATHS, Guard, TooLargeError
 from assent.label.measuring import Measures
-from assent.label.pages import admin, labeler, lead, quality, sign_in, staff
+from assent.label.pages import admin, hooks, labeler, lead, quality, sign_in, staff
 from assent.label.phrases import phrase
+from assent.label.sending import Sender
 from assent.label.settings import Settings
 from assent.label.store.database import BusyError, Database, FullError, StoreError, UnfitError
 from assent.label.store.importing import ImportRefusedError
@@ -30,6 +32,7 @@ def create_app(settings: Settings) -> FastAPI:
     """The application over a database that is at the newest revision; raises StoreError when it is not."""
     render.html("")  # loads what it is made with now, and not while the first labelers wait
     languages.names()  # a catalogue that is at fault keeps the server from starting, and nobody finds it later
+    known = webhooks.places(settings.hooks)
     database = Database(settings.database, busy_seconds=settings.busy_seconds)
     database.claim_process()
     if (found := revision(database)) != newest():
@@ -37,18 +40,21 @@ def create_app(settings: Settings) -> FastAPI:
         raise StoreError(
             f"the database is at revision {found}, this version needs {newest()}; `assent label serve` migrates"
         )
+    database.expected = found  # should a newer version change the tables while we run, we write no more
     app = FastAPI(
         title="Assent label",
         docs_url=None,
         redoc_url=None,
         openapi_url=None if settings.production else "/api/v1/openapi.json",
         dependencies=[Depends(access.allow)],
+        lifespan=_sending,
     )
     app.state.settings = settings
     app.state.database = database
+    app.state.hooks = known
     app.state.measures = Measures(database)
     table: dict[str, frozenset[str]] = {}
-    for module in (signing, work, manage, staffing, api, sign_in, labeler, lead, quality, staff, admin):
+    for module in (signing, work, manage, staffing, api, sign_in, labeler, lead, quality, staff, admin, hooks):
         app.include_router(module.router)
         table |= module.ACCESS
     access.complete(app, table)
@@ -57,6 +63,17 @@ def create_app(settings: Settings) -> FastAPI:
     _tell_failures(app)
     app.add_middleware(Guard, https=settings.https, max_body=settings.max_body, max_import=settings.max_import)
     return app
+
+
+@asynccontextmanager
+async def _sending(app: FastAPI) -> AsyncGenerator[None, None]:
+    """While the server runs, what waits in the outbox is sent, if there is anywhere to send it."""
+    sender = Sender(app.state.database, app.state.settings.secret, app.state.hooks)
+    if app.state.hooks:
+        sender.start()
+    yield
+    if app.state.hooks:
+        sender.stop()
 
 
 def _tell_failures(app: FastAPI) -> None:

@@ -72,6 +72,7 @@ class Database:
         self.url = make_url(url)
         self.busy_seconds = busy_seconds
         self.sqlite = self.url.get_backend_name() == "sqlite"
+        self.expected: str | None = None  # the revision of the tables that whoever writes was made for; None: any
         self._writing = threading.Lock()
         self._lock: Any = None
         if self.sqlite:
@@ -147,10 +148,15 @@ class Database:
 
     @contextlib.contextmanager
     def write(self) -> Generator[Connection, None, None]:
-        """One transaction that writes: whole or not at all, and on disk when this returns."""
+        """One transaction that writes: whole or not at all, and on disk when this returns.
+
+        Raises BusyError once the tables are no longer those that this program was made for (`expected`).
+        """
         with _translated(), self._turn(), self.engine.connect() as plain:
             connection = plain.execution_options(writes=True)
             with connection.begin():
+                if self.expected is not None:
+                    _still(connection, self.expected)
                 yield connection
 
     def transact(self, work: Callable[[Connection], T]) -> T:
@@ -223,6 +229,12 @@ class Database:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def _still(connection: Connection, expected: str) -> None:
+    """See that the tables are those of a revision; they stay so until the transaction ends (see `migrate`)."""
+    if connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() != expected:
+        raise BusyError("another version of Assent has changed the database; this server has to be started anew")
 
 
 def wal_is_safe(version: tuple[int, ...]) -> bool:
