@@ -8,6 +8,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
@@ -24,7 +25,8 @@ CHUNK = 200  # items read at once
 class Judged:
     """One ranking as it counts: ranks, ratings and flags in the order of the import; places: where each was shown.
 
-    policies: which wrote each response, "" where the import did not say.
+    gold: what was known when this was said. policies: which wrote each response, "" where the import did not say.
+    seconds: the time taken. retired: the item's known answer has been taken out of use.
     """
 
     item: int
@@ -39,6 +41,8 @@ class Judged:
     repeats: int | None
     at: float
     policies: tuple[str, ...] = ()
+    seconds: float = 0.0
+    retired: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,9 +148,9 @@ def _apart(connection: Connection, number: int, most: int) -> Iterator[Judged]:
 def _rankings(number: int) -> Select[Any]:
     last = answer.alias("later")
     newer = select(last.c.id).where(last.c.view == answer.c.view, last.c.revision > answer.c.revision).exists()
-    columns = (answer.c.id.label("answer"), answer.c.document, answer.c.at, view.c.shown, person.c.name, item)
+    columns = (answer.c.id.label("answer"), answer.c.document, answer.c.at, answer.c.seconds, view.c.shown)
     return (
-        select(*columns)
+        select(*columns, person.c.name, item)
         .join(view, view.c.id == answer.c.view)
         .join(person, person.c.id == answer.c.labeler)
         .join(item, item.c.id == answer.c.item)
@@ -178,8 +182,10 @@ def _judged(row: Any) -> Judged:
         overall=tuple(int(one["overall"]) for one in ratings),
         flags=tuple(dict(one["flags"]) for one in ratings),
         places=tuple(by_place(row.shown, {key: place for place, (key, _) in enumerate(row.shown)})),
-        gold=None if row.gold is None else tuple(row.gold),
+        gold=None if row.gold is None or row.at >= (row.retired or inf) else tuple(row.gold),
         repeats=row.repeats,
         at=row.at,
         policies=tuple(str(one.get("policy", "")) for one in row.responses),
+        seconds=row.seconds,
+        retired=row.retired is not None,
     )

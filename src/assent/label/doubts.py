@@ -53,12 +53,12 @@ def decided(connection: Connection, number: int) -> set[int]:
 def _doubtful(rows: Sequence[Judged]) -> list[dict[str, Any]]:
     facts = {"item": rows[0].item, "record": rows[0].record, "labelers": len(rows)}
     found: list[dict[str, Any]] = []
-    gold = rows[0].gold
-    if gold is not None and len(rows) >= 3:
-        share = sum(_same(gold, row.ranks) for row in rows) / len(rows)
+    keyed = [_same(row.gold, row.ranks) for row in rows if row.gold is not None]
+    if len(keyed) >= 3 and not rows[0].retired:
+        share = sum(keyed) / len(keyed)
         if share < 0.5:
             found.append({**facts, "why": phrase("gold that most contradict"), "agreement": share})
-    if gold is None and len(rows) >= 2:
+    if not keyed and len(rows) >= 2:
         pairs = [_same(a.ranks, b.ranks) for a, b in combinations(rows, 2)]
         share = sum(pairs) / len(pairs)
         if share < 0.5:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from assent.label import access, accounts, keys
 from assent.label.planning import Plan
-from assent.label.store import audit, batches, exporting, importing, tables
+from assent.label.store import audit, batches, exporting, importing, known, tables
 from assent.label.store.database import Database
 from assent.label.store.importing import Source
 from assent.label.store.meant import Meant, parse
@@ -26,6 +26,7 @@ ACCESS = {
     "GET /manage/batches/{name}/export/{file}": access.READERS,
     "POST /manage/items/{number}/release": access.LEADS,
     "POST /manage/items/{number}/decision": access.LEADS,
+    "POST /manage/items/{number}/retire": access.LEADS,
     "GET /manage/batches/{name}/quality": access.READERS,
     "POST /manage/batches/{name}/repeat": access.LEADS,
     "GET /manage/guidelines": access.EVERYBODY,
@@ -51,6 +52,13 @@ class Decision(BaseModel):
     """keep or drop, and why."""
 
     decision: str
+    note: str = Field(default="", max_length=10_000)
+
+
+class Retirement(BaseModel):
+    """From when on a known answer does not count, in seconds since 1970 (null: from now), and why."""
+
+    since: float | None = Field(default=None, ge=0)
     note: str = Field(default="", max_length=10_000)
 
 
@@ -185,6 +193,12 @@ def release(request: Request, number: int) -> None:
 def decide(request: Request, number: int, given: Decision) -> None:
     """Keep a doubtful item, or drop its answers from exports."""
     batches.decide(_database(request), number, access.person(request).id, given.decision, given.note)
+
+
+@router.post("/items/{number}/retire")
+def retire(request: Request, number: int, given: Retirement) -> dict[str, float]:
+    """Take a known answer out of use; what was said of it stays."""
+    return {"since": known.retire(_database(request), number, access.person(request).id, given.since, given.note)}
 
 
 @router.get("/batches/{name}/quality")

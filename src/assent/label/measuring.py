@@ -24,7 +24,7 @@ from assent.label import quality
 from assent.label.book import Book, Judged
 from assent.label.pace import Times
 from assent.label.quality import Gathered
-from assent.label.store import batches
+from assent.label.store import batches, known
 from assent.label.store.database import Database
 from assent.label.store.slots import RefusedError
 from assent.label.store.tables import adjudication, answer, item, screening
@@ -111,7 +111,8 @@ def _moment(connection: Connection, number: int, state: str) -> tuple[int, ...]:
     aside = select(func.count()).where(item.c.batch == number, item.c.state == "quarantined")
     decided = select(func.max(adjudication.c.id))
     screened = select(func.count()).where(screening.c.decision == "open")  # these have codes for names
-    rows = [aside, decided, screened] if state == "frozen" else [aside, decided, screened, newest]
+    retired = select(func.count()).where(*known.retired_of(number))
+    rows = [aside, decided, screened, retired, *([] if state == "frozen" else [newest])]
     return tuple(connection.execute(one).scalar_one() or 0 for one in rows)
 
 

@@ -80,6 +80,7 @@ def computed(given: Gathered) -> dict[str, Any]:
         "reviews": reviewed(given.reviews),
         "flags": model["flags"],
         "ranks": model["ranks"],
+        "gold": [_plain(asdict(one)) for one in gold.leaks(book.everything())],
         "adjudication": doubts.queue(book, set(given.decided)),
     }
 

@@ -13,7 +13,7 @@ from assent.label.book import LATEST, latest
 from assent.label.pages import page, reading, see, sentence
 from assent.label.pages.quality import agreements
 from assent.label.planning import Plan
-from assent.label.store import batches, exporting, importing, reviews
+from assent.label.store import batches, exporting, importing, known, reviews
 from assent.label.store.database import Database
 from assent.label.store.importing import ImportRefusedError, Source
 from assent.label.store.slots import RefusedError
@@ -30,6 +30,7 @@ ACCESS = {
     "GET /lead/items/{number}": access.READERS,
     "POST /lead/items/{number}/decision": access.LEADS,
     "POST /lead/items/{number}/release": access.LEADS,
+    "POST /lead/items/{number}/retire": access.LEADS,
     "POST /lead/invite": access.LEADS,
     "POST /lead/guidelines": access.LEADS,
     "GET /lead/guidelines": access.LEADS,
@@ -155,9 +156,9 @@ def adjudication(request: Request) -> Response:
         for name in names:
             number = batches.found(connection, name).id
             book = latest(connection, number, most=each)
-            known = doubts.decided(connection, number)
-            found += doubts.queue(book, known, APART)
-            found += doubts.poor(reviews.of_batch(connection, number, each), known, APART)
+            decided = doubts.decided(connection, number)
+            found += doubts.queue(book, decided, APART)
+            found += doubts.poor(reviews.of_batch(connection, number, each), decided, APART)
         apart = reading.items(connection, found)
         aside = reading.set_aside(connection)
     return page(request, "lead_adjudication.html.j2", aside=aside, apart=apart, latest=each)
@@ -167,7 +168,10 @@ def adjudication(request: Request) -> Response:
 def item(request: Request, number: int) -> Response:
     """One item with what everybody said about it; no names of labelers or policies, so that only the texts count."""
     with _database(request).read() as connection:
-        return page(request, "lead_item.html.j2", **reading.item_page(connection, number))
+        shown = reading.item_page(connection, number)
+    found = request.app.state.measures.known(shown["batch"])[0] if shown["gold"] and not shown["retired"] else None
+    evidence = next((one for one in (found["gold"] if found else []) if one["item"] == number), None)
+    return page(request, "lead_item.html.j2", **shown, evidence=evidence)
 
 
 @router.post("/items/{number}/decision")
@@ -187,6 +191,22 @@ def release(request: Request, number: int) -> Response:
     """Give a parked item back to the queue."""
     batches.release(_database(request), number, access.person(request).id)
     return see("/lead/adjudication")
+
+
+@router.post("/items/{number}/retire")
+def retire(
+    request: Request,
+    number: int,
+    since: Annotated[str, Form(max_length=40)] = "",
+    note: Annotated[str, Form(max_length=10_000)] = "",
+) -> Response:
+    """Take a known answer out of use, from now or from the moment given on; what was said of it stays."""
+    try:
+        moment = float(since) if since else None
+    except ValueError:
+        raise RefusedError(422, "since: a moment in seconds since 1970, not after now") from None
+    known.retire(_database(request), number, access.person(request).id, moment, note)
+    return see(f"/lead/items/{number}")
 
 
 @router.get("/guidelines")

@@ -10,6 +10,7 @@ from assent.label.pages import page, see
 from assent.label.phrases import phrase
 from assent.label.store import batches
 from assent.label.store.database import Database
+from assent.label.store.known import retired
 
 router = APIRouter(prefix="/lead", include_in_schema=False)
 ACCESS = {
@@ -46,7 +47,10 @@ def batch_quality(request: Request, name: str) -> Response:
     between: Any = found["between"] if found else []
     heat = {(one["one"], one["other"]): one for one in ([] if "unknown" in between else between)}
     agreed = agreements(found["agreement"]) if found else []
-    return page(request, "lead_quality.html.j2", heat=heat, agreements=agreed, **known)
+    database: Database = request.app.state.database
+    with database.read() as connection:
+        gone = retired(connection, batches.found(connection, name).id)
+    return page(request, "lead_quality.html.j2", heat=heat, agreements=agreed, retired=gone, **known)
 
 
 @router.get("/batches/{name}/models")

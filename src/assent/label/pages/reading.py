@@ -188,7 +188,8 @@ def items(connection: Connection, found: list[dict[str, Any]]) -> list[dict[str,
 
 def item_page(connection: Connection, number: int) -> dict[str, Any]:
     """An item with all that was said: ranks and ratings, or what was written and its reviews; labelers by number."""
-    row = connection.execute(select(item).where(item.c.id == number, item.c.kind != "review")).first()
+    rows = select(item, batch.c.name.label("batch_name")).join(batch, batch.c.id == item.c.batch)
+    row = connection.execute(rows.where(item.c.id == number, item.c.kind != "review")).first()
     if row is None or row.state == "quarantined":
         raise RefusedError(404, phrase("there is no item %(number)s to look at", number=number))
     answers = connection.execute(
@@ -210,6 +211,9 @@ def item_page(connection: Connection, number: int) -> dict[str, Any]:
     verdicts = connection.execute(select(adjudication).where(adjudication.c.item == number).order_by(adjudication.c.at))
     return {
         "number": number,
+        "batch": row.batch_name,
+        "gold": row.gold if row.stratum == "gold" else None,
+        "retired": row.retired,
         "messages": [{**one, "html": render.html(one["content"])} for one in row.prompt["messages"]],
         "responses": [{"text": one["text"], "html": render.html(one["text"])} for one in row.responses],
         "said": said,
