@@ -230,7 +230,7 @@ def test_every_word_that_a_lead_reads_comes_from_a_catalogue(bracketed: str, sit
         answer = lead.get("/lead" + path, headers={"Accept-Language": bracketed})
         assert answer.status_code == 200, path
         assert past(answer.text, *content, candidate[:6]) == [], path
-    for path in ("/admin", "/admin/keys"):
+    for path in ("/admin", "/admin/keys", "/admin/webhooks"):
         answer = admin.get(path, headers={"Accept-Language": bracketed})
         assert past(answer.text, *content) == [], path
 

@@ -26,6 +26,8 @@ class Serve(Place):
     """Seconds that a task stays with a labeler who does nothing."""
     codes: bool = False
     """Leads and admins need an authenticator, and can do nothing before they have set it up."""
+    hooks: tuple[str, ...] = ()
+    """Hosts that webhooks may go to: HOST or HOST:PORT by https, or http://127.0.0.1:PORT."""
     development: bool = False
     """Serve the description of the API at /api/v1/openapi.json."""
 
@@ -49,6 +51,7 @@ class Serve(Place):
             lease=self.lease,
             codes=self.codes,
             production=not self.development,
+            hooks=self.hooks,
         )
         database = self.open()
         link = _first_invite(database)
@@ -221,14 +224,14 @@ class Export(Place):
 
     def work(self) -> None:
         """Export."""
-        from assent.label import settings
-        from assent.label.store import audit, exporting
+        from assent.label import manage, settings
+        from assent.label.store import exporting
 
         with opened(self) as database:
             with database.snapshot() as connection:
                 made = told(lambda: exporting.export(connection, self.name, settings.secret(self.data), self.floor))
             made.write(self.output)
-            database.transact(lambda c: audit.append(c, None, "exported", f"batch {self.name}", {"by": "command"}))
+            database.transact(lambda c: manage.exported(c, self.name, "all", None))
         for file, facts in made.manifest["files"].items():
             print(f"{facts['records']:7d}  {self.output / file}")
         for reason, count in made.manifest["left_out"].items():

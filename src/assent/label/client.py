@@ -7,8 +7,11 @@ with Client("http://127.0.0.1:8000", key) as client:
     rankings = client.rankings("round-1")
 """
 
+import base64
+import hmac
 import json
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,8 +25,28 @@ from assent.records import Demonstration, Ranking, Rating, Record
 R = TypeVar("R", Demonstration, Ranking, Rating)
 
 
+WINDOW = 300.0  # seconds that a delivery may be old, or early by another clock
+
+
 class ClientError(ValueError):
     """What the server answered when it did not do what was asked."""
+
+
+def verified(secret: str, headers: Mapping[str, str], body: bytes, *, at: float | None = None) -> dict[str, Any]:
+    """What a webhook tells, if it comes from the server and now; keep its "id", since it may come twice.
+
+    secret: as it was shown when the webhook was registered. headers: by names in small letters. at: seconds since
+    1970, now if None. Raises ClientError for a signature that is not the server's, and for an old delivery.
+    """
+    moment = headers.get("webhook-timestamp", "")
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signed = f"{headers.get('webhook-id', '')}.{moment}.".encode() + body
+    right = b"v1," + base64.b64encode(hmac.digest(key, signed, "sha256"))
+    if not any(hmac.compare_digest(right, one.encode()) for one in headers.get("webhook-signature", "").split()):
+        raise ClientError("the signature is not the server's")
+    if abs(float(moment) - (time.time() if at is None else at)) > WINDOW:
+        raise ClientError(f"the delivery is of {moment}, more than {WINDOW:.0f} seconds from now")
+    return json.loads(body)
 
 
 class Client:

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from pydantic import BaseModel, Field
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from assent.label import access, accounts, keys
 from assent.label.planning import Plan
-from assent.label.store import audit, batches, exporting, importing, known, tables
+from assent.label.store import audit, batches, exporting, importing, known, outbox, tables
 from assent.label.store.database import Database
 from assent.label.store.importing import Source
 from assent.label.store.meant import Meant, parse
@@ -174,13 +174,17 @@ def export_file(request: Request, name: str, file: str, actor: int | None) -> Re
     if file not in made.files:
         raise RefusedError(404, f"{file!r} is not one of {', '.join(made.files)}")
     if file != "manifest.json":
-        _database(request).transact(
-            lambda connection: audit.append(connection, actor, "exported", f"batch {name}", {"file": file})
-        )
+        _database(request).transact(lambda connection: exported(connection, name, file, actor))
     media = "application/json" if file.endswith(".json") else "application/x-ndjson"
     return Response(
         made.files[file], media_type=media, headers={"Content-Disposition": f'attachment; filename="{file}"'}
     )
+
+
+def exported(connection: Connection, name: str, file: str, actor: int | None) -> None:
+    """Note that a file of an export was taken out, and tell webhooks."""
+    outbox.tell(connection, "export.made", {"batch": name, "file": file})
+    audit.append(connection, actor, "exported", f"batch {name}", {"file": file})
 
 
 @router.post("/items/{number}/release", status_code=204)

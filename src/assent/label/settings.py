@@ -21,7 +21,7 @@ class Settings:
     in a repr: an address may hold a password. https: browsers reach the server by https; then its cookie is sent by
     nothing else. lease: seconds that a task stays with a labeler who does nothing. codes: leads and admins need an
     authenticator, and can do nothing before they have set it up. production: no documentation pages, no details in
-    errors.
+    errors. hooks: hosts that webhooks may go to, see `webhooks.places`.
     """
 
     database: str = field(repr=False)
@@ -30,6 +30,7 @@ class Settings:
     lease: float = 1800.0
     codes: bool = False
     production: bool = True
+    hooks: tuple[str, ...] = ()
     max_body: int = 2_000_000
     max_import: int = 64_000_000
     busy_seconds: float = 5.0

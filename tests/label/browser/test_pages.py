@@ -31,7 +31,7 @@ PAGES = {
         "/lead/items/3",
         "/lead/guidelines",
     ),
-    "omar": ("/admin", "/admin/keys", "/admin/audit"),
+    "omar": ("/admin", "/admin/keys", "/admin/webhooks", "/admin/audit"),
 }
 
 

@@ -32,6 +32,7 @@ MENUS: dict[str, tuple[tuple[str, str], ...]] = {
     "admin": (
         ("/admin", phrase("People")),
         ("/admin/keys", phrase("Keys")),
+        ("/admin/webhooks", phrase("Webhooks")),
         ("/admin/audit", phrase("Audit log")),
         ("/guidelines", phrase("Guidelines")),
     ),

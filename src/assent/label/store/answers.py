@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Integer, String, and_, bindparam, delete, func, insert, or_, select, update
 
 from assent.label import schema
-from assent.label.store import audit, reviews, slots
+from assent.label.store import audit, calibration, outbox, reviews, slots
 from assent.label.store.database import Database, now
 from assent.label.store.slots import RefusedError, Worker
 from assent.label.store.tables import answer, batch, draft, item, receipt, slot, view
@@ -85,6 +85,7 @@ def submit(database: Database, worker: Worker, identity: str, key: str, document
         connection.execute(_CLOSE, {"the_view": identity, "to_state": state})
         connection.execute(_FORGET, {"the_view": identity})
         _ask_for_reviews(connection, row, facts)
+        outbox.finished(connection, row.batch)
         return {"state": state, "warnings": warnings}
 
     return _once(database, worker, identity, key, "submit", work)
@@ -109,6 +110,8 @@ def revise(database: Database, worker: Worker, identity: str, key: str, document
             raise RefusedError(409, "this task has not been handed in; submit it first")
         if facts.batch_state != "open":
             raise RefusedError(409, "the batch is frozen; its answers can no longer be changed")
+        if calibration.seen(connection, row.item):
+            raise RefusedError(409, "answers to this task were compared; they can no longer be changed")
         whole, warnings = _checked(row, facts, document)
         revision = _latest(connection, identity).revision + 1
         _append(connection, row, facts, whole, revision, row.state)
@@ -143,6 +146,7 @@ def skip(database: Database, worker: Worker, identity: str, key: str, reason: st
             counted = {"skips": item.c.skips + 1}
             connection.execute(update(item).where(item.c.id == row.item).values(**counted))
             _set_aside(connection, worker, row.item, reason, note)
+            outbox.finished(connection, row.batch)
         return {"state": "skipped"}
 
     return _once(database, worker, identity, key, "skip", work)
@@ -162,6 +166,8 @@ def _set_aside(connection: Connection, worker: Worker, item_id: int, reason: str
     if changed:
         close = update(slot).where(slot.c.item.in_(changed), slot.c.state == slots.OPEN).values(state="void")
         connection.execute(close)
+        if quarantined:
+            outbox.quarantined(connection, item_id)
         audit.append(connection, worker.id, state, f"item {item_id}", {"reason": reason, "note": note})
     elif note:
         audit.append(connection, worker.id, "skipped", f"item {item_id}", {"reason": reason, "note": note})

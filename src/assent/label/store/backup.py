@@ -1,7 +1,8 @@
 """Backups: all rows of one moment as lines with hashes, the same for both databases, so that one restores the other.
 
 Sessions and wrong passwords stay behind: nobody is signed in after a restore. So does who has answered the survey: two
-backups would say it of single answers. After a restore everybody may answer again.
+backups would say it of single answers. After a restore everybody may answer again. Deliveries to webhooks stay
+too: what is restored elsewhere tells nobody again.
 """
 
 import base64
@@ -22,7 +23,7 @@ from assent.label.store.migrate import migrate, revision
 from assent.label.store.tables import answer, batch, item, slot, view
 
 FORMAT = 1
-LEFT = ("session", "attempt", "surveyed")
+LEFT = ("session", "attempt", "surveyed", "delivery")
 CHUNK = 1000
 
 

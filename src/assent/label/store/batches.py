@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from assent.label.store import audit, counts
+from assent.label.store import audit, counts, outbox
 from assent.label.store.database import Database, now
 from assent.label.store.slots import OPEN, RefusedError
 from assent.label.store.tables import adjudication, author, batch, guideline, item, slot, view
@@ -73,12 +73,8 @@ def create(database: Database, new: NewBatch, items: Sequence[NewItem]) -> int:
         if known is not None:
             _clear(connection, known.id)
         values = {"name": new.name, "plan": dict(new.plan), "guideline": new.guideline, "author": new.author}
-        row = connection.execute(
-            insert(batch)
-            .values(**values, source_hash=new.source_hash, state="loading", created=now())
-            .returning(batch.c.id)
-        )
-        return row.scalar_one(), False
+        made = insert(batch).values(**values, source_hash=new.source_hash, state="loading", created=now())
+        return connection.execute(made.returning(batch.c.id)).scalar_one(), False
 
     number, done = database.transact(begin)
     if done:
@@ -149,6 +145,7 @@ def freeze(database: Database, name: str, actor: int | None) -> None:
             raise RefusedError(409, f"batch {name!r} is still being imported")
         if row.state == "open":
             connection.execute(update(batch).where(batch.c.id == row.id).values(state="frozen", frozen=now()))
+            outbox.frozen(connection, row.id, name)
             audit.append(connection, actor, "froze", f"batch {name}")
 
     database.transact(work)
@@ -254,7 +251,7 @@ def repeat(database: Database, name: str, share: float, days: float, actor: int 
         done = connection.execute(
             select(view.c.labeler, item)
             .join(item, item.c.id == view.c.item)
-            .where(view.c.batch == row.id, view.c.state == "accepted", item.c.kind == "rank")
+            .where(view.c.batch == row.id, view.c.state == "accepted", view.c.compared.is_(None), item.c.kind == "rank")
             .where(item.c.stratum.in_(("single", "overlap")), item.c.state == "open", item.c.id.not_in(known))
             .order_by(item.c.id, view.c.labeler)
         ).all()

@@ -56,6 +56,7 @@ batch = Table(
     Column("author", ForeignKey("person.id")),
     Column("created", Float, nullable=False),
     Column("frozen", Float),
+    Column("calibration", Float),  # since when labelers may compare what they have handed in
 )
 
 item = Table(
@@ -131,11 +132,16 @@ view = Table(
     Column("state", String(20), nullable=False, server_default="open"),  # open | accepted | surplus | skipped
     Column("reason", String(20), nullable=False, server_default=""),
     Column("opened", Float, nullable=False),
+    Column(
+        "compared", Float
+    ),  # when its labeler looked at others' answers; no answer to the item is revised from then on
     UniqueConstraint("item", "labeler", name="view_item_labeler"),
 )
 Index("view_labeler", view.c.labeler, view.c.opened)
 Index("view_batch", view.c.batch, view.c.state)
 Index("view_open", view.c.labeler, sqlite_where=_OPEN, postgresql_where=_OPEN)
+_LOOKED = text("compared IS NOT NULL")
+Index("view_compared", view.c.batch, sqlite_where=_LOOKED, postgresql_where=_LOOKED)
 
 draft = Table(
     "draft",
