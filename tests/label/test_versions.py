@@ -6,7 +6,7 @@ The newer version is made up: the migrations there are, and one more.
 import contextlib
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -48,7 +48,7 @@ def newer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Newer:
     (made / "versions" / f"{NEXT}_mood.py").write_text(MIGRATION.format(next=NEXT, newest=migrate.newest()))
 
     @contextlib.contextmanager
-    def inside() -> Iterator[None]:
+    def inside() -> Generator[None]:
         with monkeypatch.context() as patch:
             patch.setattr(migrate, "MIGRATIONS", made)
             assert migrate.newest() == NEXT

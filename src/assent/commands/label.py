@@ -221,15 +221,19 @@ class Export(Place):
     output: Path
     floor: float = 0.0
     """Leave out demonstrations that other labelers rated below this on average, or not at all; 0 keeps all."""
+    parquet: bool = False
+    """Write Parquet beside the lines, in a folder that `datasets.load_dataset` loads."""
 
     def work(self) -> None:
         """Export."""
         from assent.label import manage, settings
-        from assent.label.store import exporting
+        from assent.label.store import exporting, parquet
 
         with opened(self) as database:
             with database.snapshot() as connection:
                 made = told(lambda: exporting.export(connection, self.name, settings.secret(self.data), self.floor))
+            if self.parquet:
+                made = parquet.with_tables(made)
             made.write(self.output)
             database.transact(lambda c: manage.exported(c, self.name, "all", None))
         for file, facts in made.manifest["files"].items():
