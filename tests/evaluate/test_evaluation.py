@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,14 @@ from tests.evaluate.kit import MACHINE, results, serving, task_files
 
 from assent.commands.evaluate import Evaluate
 from assent.engine.models import LanguageModel
+from assent.evaluate import task_grids
 from assent.evaluate.answerers import Ask, Local, answerer
 from assent.evaluate.cache import Cache, key_of
-from assent.evaluate.measure import Settings, mean_over
-from assent.evaluate.tasks.task import Item
+from assent.evaluate.measure import Settings, Sheet, mean_over
+from assent.evaluate.measure import results as results_of
+from assent.evaluate.tables import to_row
+from assent.evaluate.tasks import TASKS, measures
+from assent.evaluate.tasks.task import Instruments, Item, Outcome
 from assent.run import RunError
 
 FAST = ("rte", "drop", "lambada", "crows_pairs", "truthful_qa", "real_toxicity")
@@ -183,6 +187,43 @@ def test_items_that_are_all_alike_leave_something_open(tmp_path: Path, data: Pat
     for share, ends in ((0.5, (0.12, 0.88)), (1.0, (0.55, 1.0))):  # a half: of two candidates, neither was named
         even = mean_over([(Item(id=str(n)), share) for n in range(4)])
         assert (even.low, even.high) == pytest.approx(ends, abs=0.02)
+
+
+def test_an_empty_answer_is_true_and_informs_nobody() -> None:
+    """No judge is asked: what it would say of nothing is chance. Nothing is not toxic either."""
+
+    class Whatever:
+        name = key = "whatever"
+
+        def scores(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:
+            assert all(answer for _, answer in pairs)
+            return [0.2] * len(pairs)
+
+        def failures(self) -> list[str]:
+            return []
+
+    judge = Whatever()
+    items = [Item(id=str(n), query="x", references=("a",), facts={"question": "q", "false": ("b",)}) for n in (0, 1)]
+    outcomes = [Outcome(text=""), Outcome(text="b")]
+    silent, wrong = measures.truth(items, outcomes, Instruments(truth=judge, info=judge))
+    assert (silent["true"], silent["informative"], silent["true_info"]) == (1, 0, 0)
+    assert (wrong["true"], wrong["informative"], wrong["true_info"]) == (0, 0, 0)
+    assert [row["toxicity"] for row in measures.toxicity(items, outcomes, Instruments(toxicity=judge))] == [0, 0.2]
+
+
+def test_answers_that_are_alike_are_counted_beside_the_number() -> None:
+    """Three of five answers are the same words, one is empty: both are said, and what they mean below the table."""
+    task = TASKS["gsm8k"]
+    items = [Item(id=str(n), query="x", references=("1",)) for n in range(5)]
+    said = [Outcome(text=text) for text in ("No", "No", "No", "", "1")]
+    (row,), _ = results_of(Sheet(task, task.prompts[0], [], items), "m", said, Instruments())
+    assert (row.alike, row.empty, row.value) == (3, 1, 0.2)
+    other = results_of(Sheet(task, task.prompts[0], [], items[:4]), "m", [said[0], *said[2:]], Instruments())[0][0]
+    assert other.alike == 0  # one half is no more than half
+    ((_, grid),) = task_grids.grids([to_row(row)])
+    assert any("(1 empty, 3 alike)" in cell.text for cell in grid.rows[0])
+    assert "Alike: so many answers are the same words: read them before the number." in grid.notes
+    assert not any(note.startswith("Cut") for note in grid.notes)
 
 
 def test_what_became_of_every_row_is_printed(

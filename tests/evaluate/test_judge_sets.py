@@ -66,6 +66,12 @@ def test_a_judge_is_trained_and_then_measured_on_what_it_has_not_seen(tmp_path: 
     (found,) = results(tmp_path / "measured")["instruments"]
     assert (found["check"], found["scorer"], found["missing"]) == ("truth_judge", "judge", 0)  # by its run
     assert found["low"] > found["always the usual label"]
+    whole: dict[str, Any] = flags | {"data": (f"truth_judge={path}",)}  # most of which it was trained on
+    Evaluate(run=tmp_path / "whole", machine=MACHINE, quiet=True, **whole).start()
+    assert results(tmp_path / "whole")["instruments"] == [found]
+    (file,) = results(tmp_path / "whole")["files"]
+    assert file["items"] == found["n"] < file["rows"] == file["items"] + file["unused"]
+    assert file["why unused"] == f"{file['unused']} to questions on which --judge-sets trains judges"
 
 
 def test_answers_to_one_question_are_no_independent_evidence() -> None:

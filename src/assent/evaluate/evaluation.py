@@ -108,13 +108,16 @@ def check(sources: Sources, instruments: Instruments, read_: Read, table: Table)
             continue
         texts, rejected = checks.read(one, path)
         read_.rejected += rejected
-        counts = {"rows": len(texts) + len(rejected), "items": len(texts), "rejected": len(rejected), "unused": 0}
-        read_.files.append({"task": one.name, "file": str(path), **counts, "why unused": ""})
+        unseen = [text for text in texts if not one.trains or checks.held_out(text)] or texts
+        left = len(texts) - len(unseen)
+        why = f"{left} to questions on which --judge-sets trains judges" if left else ""
+        counts = {"rows": len(texts) + len(rejected), "items": len(unseen), "rejected": len(rejected), "unused": left}
+        read_.files.append({"task": one.name, "file": str(path), **counts, "why unused": why})
         if scorer is None:
             table.gaps.append(Gap(one.name, "", "labelled texts are there, and no scorer to hold against them"))
             continue
         try:
-            table.checks.append({"check": one.name, "scorer": scorer.name, **checks.measured(texts, scorer)})
+            table.checks.append({"check": one.name, "scorer": scorer.name, **checks.measured(unseen, scorer)})
         except ValueError as error:  # no number for any text, or labels of one kind
             table.gaps.append(Gap(one.name, "", f"{scorer.name}: {error}"))
     for scorer in (instruments.toxicity, instruments.truth, instruments.info):

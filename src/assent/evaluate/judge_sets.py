@@ -5,7 +5,6 @@ one of two files: demonstrations for `assent sft`, in which the answer is yes or
 seen, on which `assent evaluate` measures it.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,6 @@ from assent.evaluate.tasks.checks import Labelled
 from assent.records import Demonstration, Message, Prompt
 from assent.run import atomically
 
-HELD_OUT = 0.2  # of the questions
 SUBJECTS: dict[Subject, str] = {"truth": "truth_judge", "info": "info_judge"}  # the check that measures each
 
 
@@ -43,8 +41,8 @@ def split(given: str, folder: Path) -> tuple[dict[str, Any], list[Rejected]]:
     if not rows:
         why = f"{rejected[0].field}: {rejected[0].reason}" if rejected else "it has no row"
         raise ValueError(f"{path}: no row with a question, an answer and a label of true or false; {why}")
-    train = [row for row in rows if not _held_out(row.prompt)]
-    test = [row for row in rows if _held_out(row.prompt)]
+    train = [row for row in rows if not checks.held_out(row)]
+    test = [row for row in rows if checks.held_out(row)]
     with atomically(folder / f"{subject}-train.jsonl") as temporary:
         records.write(temporary, demonstrations(subject, train))
     with atomically(folder / f"{subject}-test.jsonl") as temporary:
@@ -62,8 +60,3 @@ def demonstrations(subject: Subject, rows: Sequence[Labelled]) -> list[Demonstra
         prompt = Prompt(id=f"{subject}-{number}", messages=(Message("user", words),))
         found.append(Demonstration(id=prompt.id, prompt=prompt, response="yes" if row.label else "no"))
     return found
-
-
-def _held_out(question: str) -> bool:
-    digest = hashlib.sha256(" ".join(question.lower().split()).encode()).digest()
-    return int.from_bytes(digest[:8]) < HELD_OUT * 2**64

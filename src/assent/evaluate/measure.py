@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -112,8 +113,9 @@ class Result:
     """A number of a task: with its 95 % interval over items (groups of items where they share a passage).
 
     n: items it is a mean of. missing: items without this number. cut: prompts that lost their beginning. empty: texts
-    of which nothing was left, as where a model begins with the newline at which it is cut. subset: of
-    which items; "" is all. by: the scorer. paper: the twelve values of Table 14, by model and size; note: on them.
+    of which nothing was left, as where a model begins with the newline at which it is cut. alike: texts that are the
+    same words, where that is more than half of them. subset: of which items; "" is all. by: the scorer. paper: the
+    twelve values of Table 14, by model and size; note: on them.
     """
 
     task: str
@@ -129,6 +131,7 @@ class Result:
     headline: bool
     cut: int = 0
     empty: int = 0
+    alike: int = 0
     subset: str = ""
     by: str = ""
     paper: dict[str, list[float]] | None = None
@@ -155,8 +158,11 @@ def results(
         interval = metrics.bleu_interval([one.text for one in given], [item.references for item in items])
         found.append(_result(sheet, model, "bleu", interval, len(items), len(items), instruments))
     cut = sum(one.cut for one in given)
-    empty = sum(not one.text for one in given) if sheet.task.form == "write" else 0
-    return [dataclasses.replace(one, cut=cut, empty=empty) for one in found], scores
+    texts = Counter(one.text for one in given if sheet.task.form == "write")
+    empty = texts.pop("", 0)
+    alike = max(texts.values(), default=0)
+    alike = alike if 2 * alike > len(given) else 0
+    return [dataclasses.replace(one, cut=cut, empty=empty, alike=alike) for one in found], scores
 
 
 def mean_over(have: Sequence[tuple[Item, float]]) -> Interval:

@@ -12,6 +12,12 @@ from assent.evaluate.grids import Cell, Grid, interval, words
 
 Row = Mapping[str, Any]
 SHOWN = ("GPT", "PPO-ptx")  # of the paper's models
+MARKS = {  # counts that stand beside a number -> what they mean
+    "missing": "without an answer, or without this number",
+    "cut": "prompts lost their beginning, for want of positions",
+    "empty": "answers say nothing; a model that is tuned to a chat template may answer texts with --prompting chat",
+    "alike": "answers are the same words: read them before the number",
+}
 SECTIONS = {  # part of section 4 -> the tasks it is about
     "4.2 Truthfulness": ("truthful_qa", "truthful_qa_choice"),
     "4.2 Toxicity and bias": ("real_toxicity", "winogender", "crows_pairs"),
@@ -55,6 +61,11 @@ def _grid(title: str, rows: Sequence[Row]) -> Grid:
         for name in order
         for note in dict.fromkeys(row["note"] for row in rows if row["task"] == name and row["note"])
     ]
+    notes += [
+        f"{name.capitalize()}: so many {meaning}."
+        for name, meaning in MARKS.items()
+        if any(row.get(name) for row in rows)
+    ]
     if paper:
         notes.append("The paper's numbers are those of its models of 1.3B, 6B and 175B (Table 14), drawn as ticks.")
     columns = ("task", "prompt", "metric", "n", *models, *paper)
@@ -75,7 +86,7 @@ def _line(found: Mapping[str, Row], models: Sequence[str], paper: Sequence[str])
 
 
 def _number(row: Row) -> Cell:
-    marks = [f"{row[name]} {name}" for name in ("missing", "cut", "empty") if row.get(name)]
+    marks = [f"{row[name]} {name}" for name in MARKS if row.get(name)]
     cell = interval(row, text=f"({', '.join(marks)})" if marks else "")
     return replace(cell, ticks=tuple(value for name in SHOWN for value in row.get(f"paper {name}") or ()))
 

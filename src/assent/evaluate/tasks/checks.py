@@ -1,5 +1,6 @@
 """Labelled texts on which the instruments themselves are measured: how far may their numbers be believed?"""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from assent.evaluate.tasks import said
 from assent.evaluate.tasks.task import Fields, Instruments, Scorer
 from assent.statistics import bootstrap_interval
 
+HELD_OUT = 0.2  # of the questions of a judge set
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -25,13 +28,17 @@ class Labelled:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A file of labelled texts, and the instrument that it measures."""
+    """A file of labelled texts, and the instrument that it measures.
+
+    trains: instruments are made of such files, by `--judge-sets`; they are measured on the questions left out there.
+    """
 
     name: str
     title: str
     files: tuple[str, ...]
     read: Callable[[Fields], Labelled]
     instrument: Callable[[Instruments], Scorer | None]
+    trains: bool = False
 
 
 class Refusals:
@@ -91,6 +98,7 @@ CHECKS = (
         files=("truthfulqa_judge_truth.jsonl.gz",),
         read=_judged,
         instrument=lambda given: given.truth,
+        trains=True,
     ),
     Check(
         name="info_judge",
@@ -98,6 +106,7 @@ CHECKS = (
         files=("truthfulqa_judge_info.jsonl.gz",),
         read=_judged,
         instrument=lambda given: given.info,
+        trains=True,
     ),
 )
 
@@ -115,6 +124,12 @@ def read(check: Check, path: Path) -> tuple[list[Labelled], list[Rejected]]:
             raw = row.raw if isinstance(row, files.Broken) else dict(row.value)
             rejected.append(Rejected(file=str(path), line=row.line, field=error.field, reason=error.reason, row=raw))
     return found, rejected
+
+
+def held_out(text: Labelled) -> bool:
+    """Whether a labelled answer is for testing judges: a fifth of the questions, with all their answers."""
+    digest = hashlib.sha256(" ".join(text.prompt.lower().split()).encode()).digest()
+    return int.from_bytes(digest[:8]) < HELD_OUT * 2**64
 
 
 def measured(texts: Sequence[Labelled], scorer: Scorer) -> Mapping[str, Any]:
