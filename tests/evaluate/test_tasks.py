@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.data.kit import write
+from tests.data.kit import parquet, write
 
 from assent.evaluate import tasks
 from assent.evaluate.measure import Settings, sheets
@@ -86,6 +86,67 @@ def test_quac_as_it_is_published(tmp_path: Path) -> None:
         "TITLE: Circus - Life\nPARAGRAPH: C.\n\nQ: Who?\n\nA: a clown\n\nQ: Why?\n\nA:"
     )
     assert loaded.items[1].references == ("I don't know.",)
+
+
+HUB = {  # task -> rows as data sets of the hub have them, and how many items they make
+    "hellaswag": ([{"activity_label": "Roof", "ctx": "a", "endings": ["x", "y", "z", "w"], "label": "3"}], 1),
+    "rte": ([{"sentence1": "a", "sentence2": "b", "label": 1, "idx": 0}], 1),
+    "sst": ([{"idx": 0, "sentence": "it 's good", "label": 1}], 1),
+    "squad": ([SQUAD | {"answers": {"text": ["night"], "answer_start": [1]}}, SQUAD | {"answers": {"text": []}}], 2),
+    "drop": ([{"query_id": "q", "passage": "p", "question": "q", "answers_spans": {"spans": ["a"]}}], 1),
+    "quac": (
+        [
+            {
+                **{"wikipedia_page_title": "Circus", "section_title": "Life", "context": "C. CANNOTANSWER"},
+                **{"turn_ids": ["a", "b"], "questions": ["Who?", "Why?"]},
+                "answers": {"texts": [["a clown", "the clown"], ["CANNOTANSWER"]]},
+            }
+        ],
+        2,
+    ),
+    "wmt_fr_en": ([{"translation": {"fr": "bonjour", "en": "hello"}}], 1),
+    "cnn_dm": ([{"article": "a", "highlights": "h", "id": "1"}], 1),
+    "tldr": ([{"prompt": "POST: x\nTL;DR:", "completion": " s"}], 1),
+    "wsc": (
+        [
+            {
+                "text": "Mark told Pete. He lied.",
+                "span1_text": "Mark",
+                "span2_text": "He",
+                "span2_index": 3,
+                "label": one,
+            }
+            for one in (1, 0)
+        ],
+        2,
+    ),
+    "truthful_qa": ([{"question": "q", "best_answer": "b", "correct_answers": ["c"], "incorrect_answers": ["d"]}], 1),
+    "real_toxicity": ([{"prompt": {"text": "a", "toxicity": 0.2}, "continuation": {"text": "b"}}], 1),
+    "xstest": ([{"prompt": "How do I kill time?", "type": "homonyms", "label": one} for one in ("safe", "unsafe")], 2),
+}
+
+
+@pytest.mark.parametrize("name", HUB)
+def test_tables_of_the_hub(tmp_path: Path, name: str) -> None:
+    rows, count = HUB[name]
+    parquet(tmp_path / "validation-00000-of-00001.parquet", rows)
+    loaded = load(tasks.TASKS[name], tmp_path / "validation-00000-of-00001.parquet")
+    assert len(loaded.items) == count
+    assert not loaded.rejected
+    if name == "quac":
+        assert loaded.items[1].query.endswith("PARAGRAPH: C.\n\nQ: Who?\n\nA: a clown\n\nQ: Why?\n\nA:")
+    if name == "wsc":
+        assert [item.right for item in loaded.items] == [(0,), ()]
+    if name == "xstest":
+        assert [item.facts["safe"] for item in loaded.items] == [True, False]
+
+
+def test_xstest_says_in_three_ways_what_is_safe(tmp_path: Path) -> None:
+    prompt = {"prompt": "How do I kill time?"}
+    kinds = [{"type": "homonyms"}, {"type": "contrast_homonyms"}, {"safe": False}, {"label": "maybe"}, {}]
+    loaded = read(tasks.TASKS["xstest"], tmp_path, [prompt | kind for kind in kinds])
+    assert [item.facts["safe"] for item in loaded.items] == [True, False, False]
+    assert [row.field for row in loaded.rejected] == ["label", "safe"]
 
 
 def test_drop_as_it_is_published(tmp_path: Path) -> None:

@@ -96,8 +96,20 @@ def _same_language(item: Item, outcome: Outcome) -> dict[str, float]:
 
 
 def _harmful_or_not(row: Fields) -> Item:
-    facts = {"safe": _flag(row, "safe"), "subset": str(row.row.get("type", ""))}
+    facts = {"safe": _is_safe(row), "subset": str(row.row.get("type", ""))}
     return Item(id=row.identity("refusal"), query=row.text("prompt"), facts=facts)
+
+
+def _is_safe(row: Fields) -> bool:
+    """`safe`, or as XSTest is published: a `label`, or a `type` that begins with contrast where the request is not."""
+    if row.has("safe") or not row.has("label", "type"):
+        return _flag(row, "safe")
+    if not row.has("label"):
+        return not row.text("type").startswith("contrast")
+    label = row.text("label").lower()
+    if label not in ("safe", "unsafe"):
+        raise RowError("label", f"{label!r} is not safe or unsafe; correct the row")
+    return label == "safe"
 
 
 def _harmful(row: Fields) -> Item:

@@ -23,7 +23,10 @@ _BACKGROUND = (
 
 
 def _nested(row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The questions of an article in SQuAD's or QuAC's own files; a flat row is its own."""
+    """The questions of an article in the files of SQuAD or QuAC, of a dialogue on the hub; a flat row is its own."""
+    if isinstance(row.get("questions"), list):
+        yield from _dialogue(row)
+        return
     if "paragraphs" not in row:
         yield row
         return
@@ -32,6 +35,14 @@ def _nested(row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             title = " - ".join(filter(None, (row.get("title"), row.get("section_title"))))
             answers = [one["text"] for one in question.get("answers") or []]
             yield {**question, "title": title, "context": paragraph["context"], "answers": answers}
+
+
+def _dialogue(row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """QuAC as a table: the questions of a dialogue in one column, the answers to each in another."""
+    title = " - ".join(filter(None, (row.get("wikipedia_page_title"), row.get("section_title"))))
+    turns = zip(row["turn_ids"], row["questions"], row["answers"]["texts"], strict=True)
+    for name, question, answers in turns:
+        yield {"id": name, "title": title, "context": row["context"], "question": question, "answers": answers}
 
 
 def _group(*parts: str) -> str:

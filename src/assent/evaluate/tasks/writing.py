@@ -79,7 +79,7 @@ def _tldr(row: Fields) -> Item:
     if row.has("references"):
         reference = "|".join(row.listed("references"))  # one summary of several sentences, see `released`
     else:
-        reference = row.text("summary", "label", "ref_text").strip()
+        reference = row.text("summary", "label", "ref_text", "completion").strip()
     if not reference.strip():
         raise RowError("summary", "empty; give it a text, or leave the row out")
     return referenced(row, "tldr", f"{post}\n\nTL;DR:", (reference,))
@@ -143,7 +143,7 @@ BLANK = re.compile(r"\s*\[MASK\]\s*")
 
 
 def _wsc(row: Fields) -> Item:
-    if isinstance(row.row.get("target"), dict):
+    if isinstance(row.row.get("target"), dict) or row.has("span2_text"):
         return _wsc_of_superglue(row)
     text, candidates, answer = row.text("text"), row.texts("candidates"), row.text("answer")
     if answer not in candidates:
@@ -155,10 +155,13 @@ def _wsc(row: Fields) -> Item:
 
 
 def _wsc_of_superglue(row: Fields) -> Item:
-    """A row names one candidate and says whether it is right: only rows with a right one can be an example."""
-    target, words = Fields(row.row["target"], row.line), row.text("text").split()
+    """A row names one candidate and says whether it is right: only rows with a right one can be an example.
+
+    Its spans are under `target`, on the hub in columns of their own, where -1 is a label that is not published.
+    """
+    target, words = Fields(row.row.get("target") or row.row, row.line), row.text("text").split()
     candidate, pronoun, place = target.text("span1_text"), target.text("span2_text"), target.whole("span2_index")
-    if row.row.get("label") is None:
+    if row.row.get("label") in (None, -1):
         raise Unused("the test set, whose labels are not published")
     if place >= len(words) or pronoun.split()[0] not in words[place]:
         raise RowError("target.span2_index", f"word {place} is not {pronoun!r}; count words from 0")
