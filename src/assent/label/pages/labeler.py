@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from assent.label import access, render, schema, screening, work
 from assent.label.pages import facts, page, reading, see
 from assent.label.phrases import phrase
-from assent.label.store import slots
+from assent.label.store import calibration, slots
 from assent.label.store.database import Database
 
 router = APIRouter(include_in_schema=False)
@@ -16,6 +16,8 @@ ACCESS = {
     "POST /tasks/next": access.LABELERS,
     "GET /task/{slot}": access.LABELERS,
     "GET /practice/{slot}": access.LABELERS,
+    "GET /calibration/{slot}": access.LABELERS,
+    "POST /calibration/{slot}": access.LABELERS,
     "GET /guidelines": access.EVERYBODY,
     "GET /guidelines/{version}": access.EVERYBODY,
     "GET /history": access.LABELERS,
@@ -73,6 +75,23 @@ def practice(request: Request, slot: str) -> Response:
     with database.read() as connection:
         shown = reading.practice(connection, work.worker(request), slot)
     return page(request, "practice.html.j2", **shown)
+
+
+@router.get("/calibration/{slot}")
+def compare(request: Request, slot: str) -> Response:
+    """An item that one has handed in beside what others said of it, once one has said that one wants to see it."""
+    database: Database = request.app.state.database
+    with database.read() as connection:
+        found = calibration.shown(connection, work.worker(request), slot)
+    return page(request, "calibration.html.j2", slot=slot, **reading.compared(found))
+
+
+@router.post("/calibration/{slot}")
+def look(request: Request, slot: str) -> Response:
+    """Look at what others said; no answer to the item is revised from then on."""
+    database: Database = request.app.state.database
+    calibration.look(database, work.worker(request), slot)
+    return see(f"/calibration/{slot}")
 
 
 @router.get("/guidelines")

@@ -13,7 +13,7 @@ from assent.label.book import LATEST, latest
 from assent.label.pages import page, reading, see, sentence
 from assent.label.pages.quality import agreements
 from assent.label.planning import Plan
-from assent.label.store import batches, exporting, importing, known, reviews
+from assent.label.store import batches, calibration, exporting, importing, known, reviews
 from assent.label.store.database import Database
 from assent.label.store.importing import ImportRefusedError, Source
 from assent.label.store.slots import RefusedError
@@ -26,6 +26,7 @@ ACCESS = {
     "GET /lead/batches/{name}": access.READERS,
     "POST /lead/batches/{name}/freeze": access.LEADS,
     "POST /lead/batches/{name}/repeat": access.LEADS,
+    "POST /lead/batches/{name}/calibration": access.LEADS,
     "GET /lead/adjudication": access.READERS,
     "GET /lead/items/{number}": access.READERS,
     "POST /lead/items/{number}/decision": access.LEADS,
@@ -117,6 +118,8 @@ def batch(request: Request, name: str) -> Response:
     """One batch: how far, how much its labelers agree, what to take out of it."""
     with _database(request).read() as connection:
         one = batches.status(connection, name)[0]
+        row = batches.found(connection, name)
+        looked = calibration.latest(connection, row.id)
     found, renewing = request.app.state.measures.known(name)
     return page(
         request,
@@ -125,6 +128,8 @@ def batch(request: Request, name: str) -> Response:
         plan=json.dumps(one["plan"], indent=1),
         found=found,
         renewing=renewing,
+        comparing=row.calibration is not None,
+        looked=looked,
         agreements=agreements(found["agreement"]) if found else [],
         files=("manifest.json", *exporting.FILES),
     )
@@ -136,6 +141,13 @@ def repeat(
 ) -> Response:
     """Serve some rankings again to those who made them; share is in per cent."""
     batches.repeat(_database(request), name, share / 100, days, access.person(request).id)
+    return see(f"/lead/batches/{name}")
+
+
+@router.post("/batches/{name}/calibration")
+def calibrate(request: Request, name: str, on: Annotated[bool, Form()] = False) -> Response:
+    """Let labelers compare what they have handed in, or no longer."""
+    calibration.switch(_database(request), name, on, access.person(request).id)
     return see(f"/lead/batches/{name}")
 
 

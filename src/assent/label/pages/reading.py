@@ -9,7 +9,8 @@ from sqlalchemy import Connection, func, select
 
 from assent.label import render, schema
 from assent.label.phrases import phrase
-from assent.label.store import reviews, slots
+from assent.label.store import calibration, reviews, slots
+from assent.label.store.calibration import Compared
 from assent.label.store.database import now
 from assent.label.store.exporting import by_place
 from assent.label.store.slots import RefusedError, Worker
@@ -61,7 +62,7 @@ def history(connection: Connection, who: Worker, most: int) -> list[dict[str, An
     last = select(func.max(later.c.revision)).where(later.c.view == view.c.id).scalar_subquery()
     rows = connection.execute(
         select(view, item.c.kind, item.c.prompt, item.c.stratum, batch.c.state.label("batch_state"), answer.c.at)
-        .add_columns(answer.c.revision, answer.c.seconds)
+        .add_columns(answer.c.revision, answer.c.seconds, calibration.comparable().label("comparable"))
         .join(newest, newest.c.id == view.c.id)
         .join(item, item.c.id == view.c.item)
         .join(batch, batch.c.id == view.c.batch)
@@ -80,6 +81,7 @@ def history(connection: Connection, who: Worker, most: int) -> list[dict[str, An
             "minutes": None if row.seconds is None else row.seconds / 60,
             "practice": row.stratum == "practice",
             "frozen": row.batch_state == "frozen",
+            "comparable": row.comparable,
         }
         for row in rows
     ]
@@ -119,6 +121,30 @@ def practice(connection: Connection, who: Worker, slot: str) -> dict[str, Any]:
         "reason": meant.get("reason", ""),
         "written": render.html(document.get("response", "")),
         "response": render.html(meant.get("response", "")),
+    }
+
+
+def compared(found: Compared) -> dict[str, Any]:
+    """An item and what was said of it, in the order in which its responses were shown to who looks."""
+    words = schema.flag_words()
+    return {
+        "looked": found.looked,
+        "messages": [{**one, "html": render.html(one["content"])} for one in found.prompt["messages"]],
+        "responses": [
+            {
+                "html": render.html(found.responses[place]["text"]),
+                "said": [
+                    {
+                        "mine": one.mine,
+                        "rank": one.ranks[place],
+                        "rating": one.ratings[place],
+                        "flags": [words[name] for name in one.flags[place] if name in words],
+                    }
+                    for one in found.said
+                ],
+            }
+            for place in found.order
+        ],
     }
 
 

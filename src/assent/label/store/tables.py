@@ -134,7 +134,7 @@ view = Table(
     Column("opened", Float, nullable=False),
     Column(
         "compared", Float
-    ),  # when its labeler looked at others' answers; no answer to the item is revised from then on
+    ),  # when its labeler looked at others' answers; after that none is revised
     UniqueConstraint("item", "labeler", name="view_item_labeler"),
 )
 Index("view_labeler", view.c.labeler, view.c.opened)
