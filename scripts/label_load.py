@@ -12,6 +12,7 @@ kills   SIGKILL of the server, and of PostgreSQL, while everybody works; they as
 crowd   with --long (or --crowd N): 200 labelers, first all in a rush, then at their pace: they wait, and nothing fails
 disk    with --long: a disk that is full, under either database (the tests of that)
 size    with --long: 100,000 items and 1,000,000 judgments, see label_size
+soak    with --soak MINUTES, and then nothing else: the pace for long, and by how much the server grows, see label_soak
 teeth   the same with PostgreSQL's synchronous_commit=off, which must lose something, or the test sees nothing
         (before PostgreSQL is killed, its log writer is stopped: what is on disk then was waited for)
 """
@@ -32,7 +33,7 @@ from typing import Any
 
 from tests.label import kit
 
-from scripts import label_size
+from scripts import label_size, label_soak
 from scripts.label_people import Site, p95
 
 
@@ -157,6 +158,20 @@ def crowded(name: str, folder: Path, size: Size) -> dict[str, Any]:
         server.remove()
 
 
+def soaked(name: str, folder: Path, labelers: int, minutes: float) -> dict[str, Any]:
+    """The pace for long, on a database of its own."""
+    server = kit.Server() if name == "postgresql" else None
+    (folder / name).mkdir()
+    url = server.fresh() if server is not None else f"sqlite:///{folder}/{name}/label.db"
+    try:
+        report = label_soak.soak(url, folder / name, labelers, minutes)
+    finally:
+        if server is not None:
+            server.remove()
+    print(f"  {name}: {json.dumps(report)}", flush=True)
+    return report
+
+
 def full_disks() -> dict[str, int]:
     """How many tests of full disks passed, failed and could not be run here."""
     tests = ["tests/label/test_full_disk.py", "tests/label/test_database.py", "-k", "full_disk"]
@@ -188,6 +203,11 @@ def teeth(folder: Path, size: Size) -> int:
     return lost
 
 
+def written(path: Path, report: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=2) + "\n")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument(
@@ -198,6 +218,7 @@ def main() -> int:
     parser.add_argument("--crowd", type=int, default=0, help="as many labelers as a server is not meant for")
     parser.add_argument("--labelers", type=int, default=40)
     parser.add_argument("--items", type=int, default=0, help="another number of items")
+    parser.add_argument("--soak", type=float, default=0, help="so many minutes at their pace, and nothing else")
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
     parser.add_argument("--output", type=Path, default=Path("runs/label-load.json"))
     chosen = parser.parse_args()
@@ -205,6 +226,15 @@ def main() -> int:
     size = replace(size, items=chosen.items or size.items, crowd=chosen.crowd or (200 if chosen.long else 0))
     report: dict[str, Any] = {}
     folder = Path(tempfile.mkdtemp(prefix="label-load-"))
+    if chosen.soak:
+        try:
+            report = {name: soaked(name, folder, chosen.labelers, chosen.soak) for name in chosen.databases}
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        written(chosen.output.with_name("label-soak.json"), report)
+        wrong = [f"{name}: {what}" for name, row in report.items() for what in label_soak.broken(row)]
+        print("\n".join(wrong) or "nothing was lost, and the server did not grow")
+        return 1 if wrong else 0
     try:
         for name in chosen.databases:
             server = kit.Server() if name == "postgresql" else None
@@ -223,8 +253,7 @@ def main() -> int:
         report[chosen.databases[-1]]["full_disks"] = full_disks()
         for name, found in label_size.measured(chosen.databases, label_size.Size(100_000)).items():
             report[name]["size"] = found
-    chosen.output.parent.mkdir(parents=True, exist_ok=True)
-    chosen.output.write_text(json.dumps(report, indent=2) + "\n")
+    written(chosen.output, report)
     columns = ("p95_ms", "over_assigned", "unfinished", "lost", "duplicates", "errors", "kills", "answers")
     print(f"{'database':12s}" + "".join(f"{one:>15s}" for one in columns))
     for name, row in report.items():
