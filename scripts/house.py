@@ -70,9 +70,9 @@ class House:
 
 
 @contextmanager
-def opened(directory: Path) -> Iterator[House]:
-    """The project on a free port of this machine, until the block ends."""
-    settings = Settings(database=f"sqlite:///{directory}/label.db", secret=SECRET, https=False)
+def opened(directory: Path, **changes: Any) -> Iterator[House]:
+    """The project on a free port of this machine, until the block ends. changes: of its settings."""
+    settings = Settings(database=f"sqlite:///{directory}/label.db", secret=SECRET, https=False, **changes)
     database = Database(settings.database)
     migrate(database)
     furnish(database)

@@ -28,8 +28,19 @@ class Serve(Place):
     """Leads and admins need an authenticator, and can do nothing before they have set it up."""
     hooks: tuple[str, ...] = ()
     """Hosts that webhooks may go to: HOST or HOST:PORT by https, or http://127.0.0.1:PORT."""
+    oidc_issuer: str = ""
+    """Where people may sign in as well (OpenID Connect); its secret: ASSENT_LABEL_OIDC_SECRET, or file oidc-secret."""
+    oidc_client: str = ""
+    oidc_name: str = "SSO"
+    """What people call it; it stands on a button."""
     development: bool = False
     """Serve the description of the API at /api/v1/openapi.json."""
+
+    def provider(self, secret: bytes) -> Any:
+        """Where people may sign in as well."""
+        from assent.label.settings import Provider
+
+        return Provider(issuer=self.oidc_issuer, client=self.oidc_client, secret=secret, name=self.oidc_name)
 
     def work(self) -> None:
         """Serve until stopped."""
@@ -52,6 +63,7 @@ class Serve(Place):
             codes=self.codes,
             production=not self.development,
             hooks=self.hooks,
+            oidc=self.provider(settings.oidc_secret(self.data)) if self.oidc_issuer else None,
         )
         database = self.open()
         link = _first_invite(database)

@@ -17,8 +17,8 @@ from assent.label import codes
 from assent.label.phrases import phrase
 from assent.label.store import audit
 from assent.label.store.database import Database, now
+from assent.label.store.doors import identity, invite, person, session
 from assent.label.store.slots import RefusedError
-from assent.label.store.tables import invite, person, session
 
 ROLES = ("labeler", "lead", "researcher", "admin")
 TEAMS = ("train", "heldout")
@@ -90,11 +90,11 @@ def open_invite(connection: Connection, token: str) -> Any:
     return found
 
 
-def join(connection: Connection, token: str, name: str, password: str) -> Person:
-    """Make the person whom an invite is for."""
+def join(connection: Connection, token: str, name: str, password: str | None) -> Person:
+    """Make the person whom an invite is for. Without a password they sign in at a provider (`identities`)."""
     found = open_invite(connection, token)
-    name = _checked_name(connection, name)
-    hashed = _hasher().hash(_checked_password(password, name))
+    name = checked_name(connection, name)
+    hashed = None if password is None else _hasher().hash(_checked_password(password, name))
     used = update(invite).where(invite.c.hash == found.hash, invite.c.used.is_(None)).values(used=now())
     if connection.execute(used).rowcount != 1:
         raise RefusedError(404, "this invitation was just used; ask for a new one")
@@ -105,7 +105,8 @@ def join(connection: Connection, token: str, name: str, password: str) -> Person
     return Person(number, values["uid"], name, found.role, found.team)
 
 
-def _checked_name(connection: Connection, name: str) -> str:
+def checked_name(connection: Connection, name: str) -> str:
+    """A name that somebody may have; raises RefusedError 422, or 409 when somebody has it."""
     name = spelled(name)
     if not 2 <= len(name) <= 100 or not name.isprintable():
         raise RefusedError(422, "name: 2 to 100 printable characters")
@@ -163,6 +164,7 @@ def change(connection: Connection, number: int, actor: int, *, role: str = "", s
     if state:
         values["state"] = state
     if state == "deleted":
+        connection.execute(delete(identity).where(identity.c.person == number))
         values |= {"name": f"deleted {row.uid[:8]}", "password": None, "totp": None, "language": ""}
     connection.execute(update(person).where(person.c.id == number).values(**values))
     end_sessions(connection, number)
@@ -220,7 +222,7 @@ def _password_matches(connection: Connection, number: int, password: str) -> boo
 
     hashed = connection.execute(select(person.c.password).where(person.c.id == number)).scalar_one()
     try:
-        return bool(_hasher().verify(hashed, password))
+        return hashed is not None and bool(_hasher().verify(hashed, password))
     except VerificationError:
         return False
 
@@ -254,7 +256,8 @@ def session_person(database: Database, token: str) -> tuple[Person, bool] | None
     row = database.glance(_SESSION, {"of_token": hashed_token(token)})
     if row is None:
         return None
-    found = Person(row.id, row.uid, row.name, row.role, row.team, row.totp is not None, row.language)
+    coded = row.totp is not None or row.password is None  # without a password, the second factor is the provider's
+    found = Person(row.id, row.uid, row.name, row.role, row.team, coded, row.language)
     return found, row.now - row.seen > 60
 
 

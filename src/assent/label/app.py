@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 from assent.label import access, api, languages, manage, pages, render, signing, staffing, webhooks, work
 from assent.label.guard import PROGRAM_PATHS, Guard, TooLargeError
 from assent.label.measuring import Measures
-from assent.label.pages import admin, hooks, labeler, lead, quality, sign_in, staff
+from assent.label.oidc import Client
+from assent.label.pages import admin, hooks, labeler, lead, provider, quality, sign_in, staff
 from assent.label.phrases import phrase
 from assent.label.sending import Sender
 from assent.label.settings import Settings
@@ -33,6 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
     render.html("")  # loads what it is made with now, and not while the first labelers wait
     languages.names()  # a catalogue that is at fault keeps the server from starting, and nobody finds it later
     known = webhooks.places(settings.hooks)
+    client = Client(settings.oidc, settings.secret) if settings.oidc else None
     database = Database(settings.database, busy_seconds=settings.busy_seconds)
     database.claim_process()
     if (found := revision(database)) != newest():
@@ -51,10 +53,11 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = database
-    app.state.hooks = known
+    app.state.hooks, app.state.oidc = known, client
     app.state.measures = Measures(database)
     table: dict[str, frozenset[str]] = {}
-    for module in (signing, work, manage, staffing, api, sign_in, labeler, lead, quality, staff, admin, hooks):
+    modules = [signing, work, manage, staffing, api, sign_in, labeler, lead, quality, staff, admin, hooks]
+    for module in [*modules, *([provider] if client else [])]:
         app.include_router(module.router)
         table |= module.ACCESS
     access.complete(app, table)

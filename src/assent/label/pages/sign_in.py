@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 
-from assent.label import access, accounts, languages, signing
+from assent.label import access, accounts, identities, languages, signing
 from assent.label.accounts import Person
 from assent.label.pages import page, see, sentence
 from assent.label.phrases import phrase
@@ -42,6 +42,7 @@ def _sign_in(
     request: Request, next: str, language: str, *, status: int = 200, note: str = "", fault: str = "", name: str = ""
 ) -> Response:
     values = {"next": local(next), "chosen": language, "note": note, "fault": fault, "name": name}
+    values["provider"] = _provider(request)
     return page(request, "sign_in.html.j2", status, **values)
 
 
@@ -87,7 +88,8 @@ def _invited(
     database: Database = request.app.state.database
     with database.read() as connection:
         role = accounts.open_invite(connection, token).role
-    return page(request, "invite.html.j2", status, role=role, chosen=language, fault=fault, name=name)
+    values = {"role": role, "chosen": language, "fault": fault, "name": name, "provider": _provider(request)}
+    return page(request, "invite.html.j2", status, **values)
 
 
 @router.post("/invite/{token}")
@@ -120,7 +122,16 @@ def account(request: Request) -> Response:
 
 def _account(request: Request, status: int = 200, fault: str = "", url: str = "") -> Response:
     needed = not url and access.needs_code(request, access.person(request))
-    return page(request, "account.html.j2", status, fault=fault, url=url, needed=needed)
+    with request.app.state.database.read() as connection:
+        linked = identities.linked(connection, access.person(request).id)
+    values = {"url": url, "needed": needed, "provider": _provider(request), "linked": linked}
+    return page(request, "account.html.j2", status, fault=fault, **values)
+
+
+def _provider(request: Request) -> str:
+    """Where people may sign in as well, as they call it; empty without one."""
+    known = request.app.state.settings.oidc
+    return known.name if known else ""
 
 
 @router.post("/account/password")

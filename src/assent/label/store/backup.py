@@ -23,7 +23,7 @@ from assent.label.store.migrate import migrate, revision
 from assent.label.store.tables import answer, batch, item, slot, view
 
 FORMAT = 1
-LEFT = ("session", "attempt", "surveyed", "delivery")
+LEFT = ("session", "attempt", "surveyed", "delivery", "begun")
 CHUNK = 1000
 
 

@@ -48,6 +48,22 @@ attempt = Table(
     Column("at", Float, nullable=False),
 )
 
+identity = Table(
+    "identity",  # who somebody is to a provider of sign-ins
+    metadata,
+    Column("issuer", String(300), primary_key=True),
+    Column("subject", String(255), primary_key=True),
+    Column("person", ForeignKey("person.id"), nullable=False, index=True),
+    Column("created", Float, nullable=False),
+)
+
+begun = Table(
+    "begun",  # sign-ins that went to a provider and are not back; each comes back once
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("created", Float, nullable=False),
+)
+
 api_key = Table(
     "api_key",
     metadata,
