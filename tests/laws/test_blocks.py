@@ -1,6 +1,7 @@
 """Contract 1 for what stands between products: fused parts of blocks both ways, and tokens drawn in one pass."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,33 @@ def test_known_parts_are_exchanged_and_keep_names_hooks_and_numbers(blank: Path,
     LanguageModel.load(tmp_path, EXACT)
 
 
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_the_last_layer_goes_on_where_it_is_read_and_nowhere_else(blank: Path, checkpointing: bool) -> None:
+    """The same numbers and gradients, of what stands before response tokens and at the ends of branches."""
+    few, whole = (LanguageModel.load(blank, replace(EXACT, checkpointing=way)) for way in (checkpointing, False))
+    blocks.unfuse(whole.module, (blocks.Last,))
+    assert blocks.reads_few(few.module)
+    assert not blocks.reads_few(whole.module)
+    seen: list[int] = []
+    few.module.model.layers[-1].mlp.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].shape[1]))
+    batch, ranked = tiny.texts(6), tiny.rankings(3)
+    reads: list[tuple[int, Callable[[LanguageModel], Tensor]]] = [
+        (int(batch.lengths.sum()), lambda model: model.forward.states_before(batch.prompts, batch.responses)),
+        (sum(map(len, ranked.responses)), lambda model: model.forward.states_at_end(ranked.prompts, ranked.responses)),
+    ]
+    for rows, read in reads:
+        seen.clear()
+        found, expected = (with_gradients(model, read(model)) for model in (few, whole))
+        assert set(seen) == {rows}
+        for one, right in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, right, rtol=1e-4, atol=1e-4)
+
+
+def with_gradients(model: LanguageModel, states: Tensor) -> list[Tensor]:
+    weights = list(model.module.model.parameters())
+    return [states, *torch.autograd.grad(states.pow(3).sum(), weights)]
+
+
 def test_a_part_that_only_looks_known_keeps_its_own_forward(blank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Norms that add 1 to their weight, as Gemma's do: the other kinds are still exchanged."""
     from transformers import AutoModelForCausalLM
@@ -206,11 +234,11 @@ def test_a_window_longer_than_the_probe_is_not_forgotten(where: str, monkeypatch
     config = MistralConfig(**sizes, num_attention_heads=4, num_key_value_heads=2, sliding_window=40)  # pyright: ignore
     module: Any = MistralForCausalLM(config).eval()
     if where == "nowhere":
-        rotary = blocks.KINDS[2]
+        rotary = blocks.Rotary
         monkeypatch.setattr(rotary, "sliding_window", None, raising=False)
     forward = choose(module, EXACT, pytest.fail)
     assert isinstance(forward, RowForward)
-    assert any(isinstance(part, blocks.KINDS[2]) for part in module.modules()) == (where == "config")
+    assert any(isinstance(part, blocks.Rotary) for part in module.modules()) == (where == "config")
     prompt, response = (
         torch.randint(0, 90, (length,), generator=torch.Generator().manual_seed(1)) for length in (70, 9)
     )

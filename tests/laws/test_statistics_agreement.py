@@ -19,7 +19,7 @@ from assent.statistics.consistency import (
     ranks_of,
     retest_agreement,
 )
-from assent.statistics.labelers import between_labelers, pairwise_agreement, standings
+from assent.statistics.labelers import between_labelers, kappas, pairwise_agreement, standings
 from assent.statistics.meetings import RULES, Rankings, Rule, credit, grouped, meetings, signs
 
 # -- Krippendorff --------------------------------------------------------------------------------------------------
@@ -367,3 +367,62 @@ def test_position_bias_is_scipys_chi_square() -> None:
     assert found["l"].rankings == 60  # the tie for the first place is left out
     with pytest.raises(ValueError, match="'l'"):
         position_bias({"l": [([1, 2], [1, 2])]})
+
+
+# -- kappa of every two --------------------------------------------------------------------------------------------
+
+
+def test_kappa_of_two_is_that_of_their_pairs_both_ways_round() -> None:
+    rankings = tied(labeled(160, 5, 3, seed=8))
+    rankings = {item: one for item, one in rankings.items() if len(next(iter(one.values()))) == 4}
+    found = kappas(rankings, fewest=1)
+    for (a, b), (value, items) in found.between.items():
+        shared = [by for by in rankings.values() if a in by and b in by]
+        one, other = (np.concatenate([signs(by[who]) for by in shared]) for who in (a, b))
+        both = kappa([*one, *-one], [*other, *-other])
+        assert items == len(shared)
+        assert value == pytest.approx(both)
+        assert value == pytest.approx(cohen_kappa_score([*one, *-one], [*other, *-other]))
+    values = [value for value, _ in found.between.values()]
+    assert found.mean is not None
+    assert found.mean.estimate == pytest.approx(np.mean(values))
+    assert found.mean.low < found.mean.estimate < found.mean.high
+
+
+def test_kappa_does_not_ask_in_which_order_responses_came() -> None:
+    rankings, generator = tied(labeled(30, 6, 3, seed=9)), np.random.default_rng(9)
+    mixed: dict[str, dict[str, list[int]]] = {}
+    for item, by_labeler in rankings.items():
+        order = generator.permutation(len(next(iter(by_labeler.values()))))
+        mixed[item] = {who: [ranks[n] for n in order] for who, ranks in by_labeler.items()}
+    one, other = kappas(rankings), kappas(mixed)
+    assert {pair: value[0] for pair, value in other.between.items()} == pytest.approx(
+        {pair: value[0] for pair, value in one.between.items()}
+    )
+    assert len(one.between) == 15
+
+
+def test_kappa_of_chance_is_nothing_and_of_likeness_one() -> None:
+    generator = np.random.default_rng(10)
+    drawn = [[(generator.permutation(4) + 1).tolist() for _ in "ab"] for _ in range(2000)]
+    chance = kappas({str(n): dict(zip("ab", ranks, strict=True)) for n, ranks in enumerate(drawn)}).mean
+    alike = kappas({str(n): dict.fromkeys("ab", ranks[0]) for n, ranks in enumerate(drawn)})
+    assert chance is not None
+    assert abs(chance.estimate) < 0.03
+    assert alike.between == {("a", "b"): (pytest.approx(1.0), 2000)}
+
+
+def test_kappa_that_cannot_be_had_is_none() -> None:
+    tied_all = {str(n): {"a": [1, 1], "b": [1, 1]} for n in range(12)}
+    assert kappas(tied_all).between == {("a", "b"): (None, 12)}
+    assert kappas(tied_all).mean is None
+    assert kappas({"p": {"a": [1, 2], "b": [1, 2]}}).mean is None  # fewer than ten items
+    with pytest.raises(ValueError, match="ranked twice"):
+        kappas({"p": {"a": [1, 2]}})
+
+
+def test_items_weigh_the_same_however_many_responses_they_have() -> None:
+    """One item of two responses on which they agree, one of nine on which they differ everywhere."""
+    up, down = list(range(1, 10)), list(range(9, 0, -1))
+    found = kappas({"two": {"a": [1, 2], "b": [1, 2]}, "nine": {"a": up, "b": down}}, fewest=1)
+    assert found.between["a", "b"] == (pytest.approx(0.0), 2)

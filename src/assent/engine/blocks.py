@@ -53,6 +53,7 @@ class Rotary(nn.Module):
     """Mixed into an attention whose queries and keys are turned by rotary positions, and nothing else."""
 
     sampling = False  # attention turns them, where it can do so in its own pass
+    last = False  # of the layers: only the rows that are read go on
 
     def forward(self, hidden_states: Tensor, *arguments: Any, position_embeddings: Any, **named: Any) -> Any:
         """Each turn in one pass, or left to attention."""
@@ -67,11 +68,33 @@ class Rotary(nn.Module):
         cosines, sines = position_embeddings
         turn = Turn(cosines[0], sines[0])
         out = plans.attend_turning(part.layer_idx, query, key, value, turn, part.scaling, window(part))
-        return part.o_proj(out.reshape(1, row, -1)), None
+        rows = plans.rows_read() if self.last else None
+        out = out.reshape(row, -1) if rows is None else out.reshape(row, -1).index_select(0, rows)
+        return part.o_proj(out[None]), None
+
+
+class Last(nn.Module):
+    """Mixed into the last layer: what comes after attention is computed only for tokens whose states are read.
+
+    Of a prompt that is its last token, of a response that is ranked as well: other tokens are there to be attended to.
+    """
+
+    def forward(self, hidden_states: Tensor, *arguments: Any, **named: Any) -> Any:
+        """x + attention(norm(x)), then x + mlp(norm(x)), in the usual order."""
+        rows = plans.rows_read()
+        if rows is None:
+            return super().forward(hidden_states, *arguments, **named)
+        part: Any = self
+        attended, _ = part.self_attn(part.input_layernorm(hidden_states), *arguments, **named)
+        if attended.shape[1] == hidden_states.shape[1]:  # attention went its own way
+            attended = attended.index_select(1, rows)
+        states = hidden_states[0].index_select(0, rows)[None] + attended
+        return states + part.mlp(part.post_attention_layernorm(states))
 
 
 BEFORE_PRODUCTS = {"input_layernorm", "post_attention_layernorm"}  # of layers that have no other norm
-KINDS: tuple[type[nn.Module], ...] = (Norm, Gated, Rotary)
+LAYER = {"self_attn", "mlp", *BEFORE_PRODUCTS}
+KINDS: tuple[type[nn.Module], ...] = (Norm, Gated, Rotary, Last)
 ON_A_GPU = (Norm, Rotary)  # where layers are compiled, gates are one pass anyway
 
 
@@ -81,11 +104,20 @@ def fuse(module: nn.Module, kinds: Sequence[type[nn.Module]] = KINDS) -> None:
         kind = _known(part)
         if kind in kinds:
             part.__class__ = layers.mixed(kind, type(part))
-    for layer in layers.repeated(module):
+    repeated = layers.repeated(module)
+    for layer in repeated:
         norms = {name: part for name, part in layer.named_children() if isinstance(part, Norm)}
         if norms.keys() == BEFORE_PRODUCTS:
             for part in norms.values():
                 part.before_products = True
+    if Last in kinds and repeated and {name for name, _ in repeated[-1].named_children()} == LAYER:
+        repeated[-1].__class__ = layers.mixed(Last, type(repeated[-1]))
+        repeated[-1].self_attn.last = isinstance(repeated[-1].self_attn, Rotary)
+
+
+def reads_few(module: nn.Module) -> bool:
+    """Whether only the states come out that the plan says are read."""
+    return any(isinstance(layer, Last) for layer in layers.repeated(module)[-1:])
 
 
 @contextlib.contextmanager
@@ -103,9 +135,12 @@ def sampling(module: nn.Module) -> Generator[None, None, None]:
 
 def unfuse(module: nn.Module, kinds: Sequence[type[nn.Module]] = KINDS) -> None:
     """Give the parts of these kinds their own forward back."""
-    for part in module.modules():
-        if isinstance(part, tuple(kinds)):
-            part.__class__ = type(part).__mro__[2]
+    parts: list[Any] = [part for part in module.modules() if isinstance(part, tuple(kinds))]
+    for part in parts:
+        if isinstance(part, Last):
+            attention: Any = part.self_attn
+            attention.last = False
+        part.__class__ = type(part).__mro__[2]
 
 
 def window(attention: Any) -> int | None:

@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 from typing import Any, Protocol
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from assent.engine import blocks
@@ -62,20 +62,20 @@ class RowForward:
     def states_before(self, prompts: Sequence[Tokens], responses: Sequence[Tokens]) -> Float[Tensor, "tokens width"]:
         """See `Forward`."""
         layout = Layout.of(prompts, [(response,) for response in responses], self.machine.torch_device)
-        return self._states(layout, RowPlan(layout))[layout.predictors]
+        return self._states(layout, RowPlan(layout, layout.predictors), layout.predictors)
 
     def states_at_end(
         self, prompts: Sequence[Tokens], branches: Sequence[Sequence[Tokens]]
     ) -> Float[Tensor, "branches width"]:
         """See `Forward`."""
         layout = Layout.of(prompts, branches, self.machine.torch_device)
-        return self._states(layout, RowPlan(layout))[layout.lasts]
+        return self._states(layout, RowPlan(layout, layout.lasts), layout.lasts)
 
     def prefill(self, prompts: Sequence[Tokens], cache: Cache, slots: Sequence[Tensor]) -> Float[Tensor, "prompts v"]:
         """Put prompts into the cache, each into all its `slots`; the logits after each prompt."""
         layout = Layout.of(prompts, [()] * len(prompts), self.machine.torch_device)
-        plan = PrefillPlan(RowPlan(layout), cache, tuple(slots))
-        return self.logits(self._states(layout, plan)[layout.prompt_ends])
+        plan = PrefillPlan(RowPlan(layout, layout.prompt_ends), cache, tuple(slots))
+        return self.logits(self._states(layout, plan, layout.prompt_ends))
 
     @contextlib.contextmanager
     def ready_to_sample(self) -> Generator[None, None, None]:
@@ -108,8 +108,9 @@ class RowForward:
         """All logits at few states, in fp32."""
         return all_logits(states, *self.head(), coarse=self.machine.bf16)
 
-    def _states(self, layout: Layout, plan: Plan) -> Float[Tensor, "row width"]:
-        return self._trunk(layout.ids, layout.positions, plan)
+    def _states(self, layout: Layout, plan: Plan, read: Int[Tensor, " rows"]) -> Float[Tensor, "rows width"]:
+        states = self._trunk(layout.ids, layout.positions, plan)
+        return states if blocks.reads_few(self.module) else states.index_select(0, read)
 
     def _trunk(self, ids: Tensor, positions: Tensor, plan: Plan) -> Float[Tensor, "row width"]:
         with following(plan), self.machine.autocast():

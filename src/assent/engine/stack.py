@@ -17,7 +17,6 @@ from assent.engine.processor.compiled import runs_on
 from assent.engine.processor.decoder import Decoder, Layer, Linear, Norm
 
 TRUNK = {"embed_tokens", "layers", "norm", "rotary_emb"}
-LAYER = {"self_attn", "mlp", *blocks.BEFORE_PRODUCTS}
 
 
 class Stack:
@@ -58,7 +57,7 @@ def _is_stack(trunk: Any) -> bool:
         return False
     norms = [trunk.norm]
     for number, layer in enumerate(trunk.layers):
-        if {name for name, _ in layer.named_children()} != LAYER or layer.self_attn.layer_idx != number:
+        if {name for name, _ in layer.named_children()} != blocks.LAYER or layer.self_attn.layer_idx != number:
             return False
         norms += [layer.input_layernorm, layer.post_attention_layernorm]
         linears = [part for part in layer.modules() if isinstance(part, nn.Linear)]

@@ -50,6 +50,13 @@ def in_force() -> Plan:
     return plan
 
 
+def rows_read() -> Tensor | None:
+    """Which tokens of the row are read after the last layer; None: all of them."""
+    plan = _plan.get()
+    rows = plan.rows if isinstance(plan, PrefillPlan) else plan
+    return rows.read if isinstance(rows, RowPlan) else None
+
+
 @contextlib.contextmanager
 def following(plan: Plan) -> Generator[None, None, None]:
     """Inside, the models' attention follows `plan`."""
@@ -124,9 +131,13 @@ AttentionInterface.register(NAME, attend)
 
 @dataclass(frozen=True)
 class RowPlan:
-    """Whole sequences, by the fastest way that takes them; all ways give the same numbers."""
+    """Whole sequences, by the fastest way that takes them; all ways give the same numbers.
+
+    read: the tokens whose states are read after the last layer; None: all of them.
+    """
 
     layout: Layout
+    read: Int[Tensor, " rows"] | None = None
 
     def attend(self, layer: int, query: Row, key: Row, value: Row, scale: float, window: int | None) -> Row:
         """See `Plan`."""
