@@ -6,8 +6,9 @@ what is computed estimates what all rows would give; known answers and repeated 
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
@@ -26,7 +27,8 @@ class Judged:
     """One ranking as it counts: ranks, ratings and flags in the order of the import; places: where each was shown.
 
     gold: what was known when this was said. policies: which wrote each response, "" where the import did not say.
-    seconds: the time taken. retired: the item's known answer has been taken out of use.
+    seconds: the time taken. retired: the item's known answer has been taken out of use. use_case: what the prompt asks
+    for, "" where it does not say.
     """
 
     item: int
@@ -43,6 +45,7 @@ class Judged:
     policies: tuple[str, ...] = ()
     seconds: float = 0.0
     retired: bool = False
+    use_case: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,23 @@ class Book:
         """The rows of the items that several ranked."""
         several = self.rankings()
         return [row for row in self.rows if str(row.item) in several and row.stratum != "retest"]
+
+    def use_cases(self) -> dict[str, "Book"]:
+        """The items that several ranked, by what their prompts ask for; "" where the prompt does not say."""
+        return self._divided(lambda rows: rows[0].use_case)
+
+    def weeks(self) -> dict[str, "Book"]:
+        """The items that several ranked, by the week (ISO 8601, UTC) in which the last of them handed it in."""
+        return self._divided(lambda rows: f"{datetime.fromtimestamp(max(row.at for row in rows), UTC):%G-W%V}")
+
+    def _divided(self, name: Callable[[list[Judged]], str]) -> dict[str, "Book"]:
+        of_item: dict[int, list[Judged]] = defaultdict(list)
+        for row in self.several():
+            of_item[row.item].append(row)
+        parts: dict[str, list[Judged]] = defaultdict(list)
+        for rows in of_item.values():
+            parts[name(rows)] += rows
+        return {one: Book(tuple(parts[one]), 0) for one in sorted(parts)}
 
     def named(self, names: Mapping[str, str]) -> "Book":
         """The same with other names for some labelers."""
@@ -188,4 +208,5 @@ def _judged(row: Any) -> Judged:
         policies=tuple(str(one.get("policy", "")) for one in row.responses),
         seconds=row.seconds,
         retired=row.retired is not None,
+        use_case=str(row.prompt.get("use_case", "")),
     )

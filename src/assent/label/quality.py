@@ -22,6 +22,9 @@ from assent.label.store import batches, reviews
 from assent.label.store.database import now
 from assent.records import FLAGS
 
+FEWEST = 10  # items before a number is shown of a part of a batch, or kappa of two labelers
+FEW = phrase("fewer than 10 items that several ranked")
+
 
 @dataclass(frozen=True)
 class Gathered:
@@ -76,6 +79,8 @@ def computed(given: Gathered) -> dict[str, Any]:
         "alpha": alphas(book),
         "labelers": labelers(book, given.times),
         "between": between(book),
+        "kappa": kappa(book),
+        "parts": {"use_cases": parts(book.use_cases()), "weeks": parts(book.weeks())},
         "retest": retest(book),
         "reviews": reviewed(given.reviews),
         "flags": model["flags"],
@@ -97,30 +102,67 @@ def agreement(book: Book) -> dict[str, Any]:
 
 
 def between(book: Book) -> Any:
-    """Agreement of each two labelers, with the number of pairs behind it."""
-    from assent.statistics.labelers import between_labelers
+    """Agreement of each two labelers, with what stands behind it; kappa only from `FEWEST` items on."""
+    from assent.statistics.labelers import between_labelers, kappas
 
     def found() -> list[dict[str, Any]]:
-        cells = between_labelers(book.rankings(), "half").items()
-        return [{"one": a, "other": b, "agreement": share, "pairs": n} for (a, b), (share, n) in cells]
+        cells, beyond = between_labelers(book.rankings(), "half"), kappas(book.rankings(), FEWEST).between
+        return [
+            {
+                "one": a,
+                "other": b,
+                "agreement": share,
+                "pairs": n,
+                "items": beyond[a, b][1],
+                "kappa": beyond[a, b][0] if beyond[a, b][1] >= FEWEST else None,
+            }
+            for (a, b), (share, n) in cells.items()
+        ]
 
     return _or_unknown(found)
 
 
+def kappa(book: Book) -> Any:
+    """The mean of Cohen's kappa over every two labelers who share `FEWEST` items or more."""
+    from assent.statistics.labelers import kappas
+
+    found = _or_unknown(lambda: {"mean": asdict(mean) if (mean := kappas(book.rankings(), FEWEST).mean) else None})
+    return {"unknown": FEW} if found.get("mean", True) is None else found
+
+
+def parts(books: Mapping[str, Book]) -> list[dict[str, Any]]:
+    """Agreement and the alpha of ratings in parts of a batch; no number for a part with fewer items than `FEWEST`."""
+    found: list[dict[str, Any]] = []
+    for name, book in books.items():
+        items, people = len(book.rankings()), len({row.labeler for row in book.rows})
+        few = items < FEWEST
+        measured = {"unknown": FEW} if few else {"agreement": agreement(book), "alpha": _alpha(_rated(book), "ordinal")}
+        found.append({"name": name, "items": items, "labelers": people, **measured})
+    return found
+
+
 def alphas(book: Book) -> dict[str, Any]:
     """Krippendorff's alpha: of the 1-7 ratings (ordinal) and of every flag (nominal)."""
+    rows = book.several()
+    flags = {name: _alpha(models.said(rows, name), "nominal") for name in FLAGS}
+    return {"overall": _alpha(_rated(book), "ordinal"), **flags}
+
+
+def _rated(book: Book) -> list[tuple[float, str, str]]:
+    """The ratings of responses that several rated: rating, response, labeler."""
+    return [
+        (float(value), f"{row.item}/{place}", row.labeler)
+        for row in book.several()
+        for place, value in enumerate(row.overall)
+    ]
+
+
+def _alpha(values: Sequence[tuple[float, str, str]], level: Any) -> Any:
     from assent.statistics.alpha import krippendorff
     from assent.statistics.clusters import judgements
 
-    def one(values: list[tuple[float, str, str]], level: Any) -> Any:
-        columns = [list(column) for column in zip(*values, strict=True)] or [[], [], []]
-        return _or_unknown(lambda: asdict(krippendorff(judgements(*columns), level, draws=200)))
-
-    rows = book.several()
-    rated = [
-        (float(value), f"{row.item}/{place}", row.labeler) for row in rows for place, value in enumerate(row.overall)
-    ]
-    return {"overall": one(rated, "ordinal")} | {name: one(models.said(rows, name), "nominal") for name in FLAGS}
+    columns = [list(column) for column in zip(*values, strict=True)] or [[], [], []]
+    return _or_unknown(lambda: asdict(krippendorff(judgements(*columns), level, draws=200)))
 
 
 def retest(book: Book) -> Any:

@@ -5,6 +5,8 @@ ties count nor what +- is. So all three rules are here, to be shown together, ea
 """
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -122,6 +124,59 @@ def between_labelers(rankings: Rankings, rule: Rule) -> dict[tuple[str, str], tu
         pairs = met.pairs[here]
         found[met.names[one], met.names[other]] = float(met.agree[here] @ pairs / pairs.sum()), int(pairs.sum())
     return found
+
+
+@dataclass(frozen=True)
+class Kappas:
+    """Cohen's kappa of every two labelers who ranked the same items, and their mean.
+
+    between: by two names in order, kappa and the number of items; kappa is None where both tie everything, since chance
+    alone is perfect then. mean: over the pairs of labelers with `fewest` items or more (Light 1971), with the interval
+    that leaves out every labeler once; None without such a pair.
+    """
+
+    between: dict[tuple[str, str], tuple[float | None, int]]
+    mean: Interval | None
+
+
+def kappas(rankings: Rankings, fewest: int = 10) -> Kappas:
+    """Kappa of what two labelers say of each pair of responses: better, worse or tied, every item weighing the same.
+
+    Which response of a pair is named first means nothing, so each pair counts both ways round: a labeler's habits are
+    how often they tie. Raises ValueError when labelers ranked different numbers of responses, or nobody ranked the
+    same item as another.
+    """
+    groups = grouped(rankings)
+    tables: dict[tuple[int, int], Float[np.ndarray, "3 3"]] = {}
+    items: Counter[tuple[int, int]] = Counter()
+    for group in groups.groups:
+        one, other = group.meetings()
+        first, second = group.signs[one], group.signs[other]
+        values = (-1, 0, 1)
+        shares = np.array([[((first == x) & (second == y)).mean(axis=1) for y in values] for x in values])
+        shares = (shares + shares[::-1, ::-1]) / 2
+        for number, pair in enumerate(zip(group.labeler[one].tolist(), group.labeler[other].tolist(), strict=True)):
+            tables[pair] = tables.get(pair, 0.0) + shares[:, :, number]
+            items[pair] += 1
+    if not tables:
+        raise ValueError("no pair of responses was judged by two labelers; agreement needs items ranked twice")
+    each = {pair: _kappa(table / items[pair]) for pair, table in sorted(tables.items())}
+    known = {pair: value for pair, value in each.items() if value is not None and items[pair] >= fewest}
+    names = groups.names
+    between = {(names[a], names[b]): (value, items[a, b]) for (a, b), value in each.items()}
+    return Kappas(between, _mean_kappa(known) if known else None)
+
+
+def _kappa(table: Float[np.ndarray, "3 3"]) -> float | None:
+    chance = float(table.sum(axis=0) @ table.sum(axis=1))
+    return None if chance >= 1 - 1e-12 else (float(table.trace()) - chance) / (1 - chance)
+
+
+def _mean_kappa(known: Mapping[tuple[int, int], float]) -> Interval:
+    who = sorted({name for pair in known for name in pair})
+    left = ([value for pair, value in known.items() if name not in pair] for name in who)
+    without = np.array([np.mean(values) for values in left if values])
+    return _jackknife(float(np.mean(list(known.values()))), without, len(who))
 
 
 def _chance(groups: Groups, rule: Rule) -> float:

@@ -1,6 +1,7 @@
 """The lead's pages on the quality of a batch: how far labelers agree, and what models of labelers say."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -24,6 +25,19 @@ STATED = (  # reasons of the statistics why a number is not known, word for word
     phrase("no unit was judged by two labelers; agreement needs items with several judgements"),
     phrase("nobody ranked an item twice; serve some items again after a week, in a new order"),
 )
+USE_CASES = {  # paper, Table 1
+    "generation": phrase("generation"),
+    "open_qa": phrase("open questions"),
+    "brainstorming": phrase("brainstorming"),
+    "chat": phrase("chat"),
+    "rewrite": phrase("rewriting"),
+    "summarization": phrase("summarization"),
+    "classification": phrase("classification"),
+    "other": phrase("something else"),
+    "closed_qa": phrase("closed questions"),
+    "extract": phrase("extraction"),
+    "": phrase("not said"),
+}
 RULES = {
     "strict": phrase("Better, worse or tied: all three the same"),
     "drop": phrase("Pairs that neither ties"),
@@ -50,7 +64,8 @@ def batch_quality(request: Request, name: str) -> Response:
     database: Database = request.app.state.database
     with database.read() as connection:
         gone = retired(connection, batches.found(connection, name).id)
-    return page(request, "lead_quality.html.j2", heat=heat, agreements=agreed, retired=gone, **known)
+    divided = [] if found is None else _divided(found["parts"])
+    return page(request, "lead_quality.html.j2", heat=heat, agreements=agreed, parts=divided, retired=gone, **known)
 
 
 @router.get("/batches/{name}/models")
@@ -67,6 +82,19 @@ def _known(request: Request, name: str) -> tuple[Mapping[str, Any] | None, dict[
         names = batches.names(connection)
     known = {"batch": name, "found": found, "renewing": renewing, "names": names, "words": schema.flag_words()}
     return found, known
+
+
+def _divided(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The two divisions of a batch: `weeks` by their Mondays in seconds, use cases by what they are called."""
+    mondays = [
+        {**one, "monday": datetime.strptime(f"{one['name']}-1 +0000", "%G-W%V-%u %z").timestamp()}
+        for one in found["weeks"]
+    ]
+    called = [{**one, "called": USE_CASES[one["name"]]} for one in found["use_cases"]]
+    return [
+        {"title": phrase("By what prompts ask for"), "first": phrase("Use case"), "rows": called},
+        {"title": phrase("Week by week"), "first": phrase("Week"), "rows": mondays},
+    ]
 
 
 def agreements(found: Mapping[str, Any]) -> list[dict[str, Any]]:

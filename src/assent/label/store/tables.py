@@ -132,9 +132,7 @@ view = Table(
     Column("state", String(20), nullable=False, server_default="open"),  # open | accepted | surplus | skipped
     Column("reason", String(20), nullable=False, server_default=""),
     Column("opened", Float, nullable=False),
-    Column(
-        "compared", Float
-    ),  # when its labeler looked at others' answers; after that none is revised
+    Column("compared", Float),  # when its labeler looked at others' answers; after that none is revised
     UniqueConstraint("item", "labeler", name="view_item_labeler"),
 )
 Index("view_labeler", view.c.labeler, view.c.opened)
