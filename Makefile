@@ -2,12 +2,13 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup demo test fast check format golden bench kill mutants label-load screenshots clean
+.PHONY: setup demo test fast check format golden bench kill mutants label-load screenshots hashes audit clean
 setup: .venv/ready
 
-.venv/ready: requirements.lock pyproject.toml
+.venv/ready: requirements.lock hashes.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement hashes.lock
+	$(BIN)/pip install --quiet --requirement requirements.lock  # torch is left, whose builds for processors have other hashes
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -50,6 +51,17 @@ label-load: setup      ## forty labelers at once, and everything that can be kil
 
 screenshots: setup     ## the pictures in docs/labeling, from a furnished project
 	$(BIN)/python -m scripts.screenshots docs/labeling
+
+hashes: .venv/uv        ## after a change of requirements.lock: the hashes of all files of all versions in it
+	grep -v '^torch==' requirements.lock | .venv/uv/bin/uv pip compile --quiet --no-deps --generate-hashes \
+		--no-annotate --no-header --python-version 3.11 --output-file hashes.lock -
+
+audit: .venv/uv         ## whether a version in the lock is known to be vulnerable; asks the package index
+	.venv/uv/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement hashes.lock
+
+.venv/uv:
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet uv pip-audit
 
 clean:                 ## everything that was set up
 	rm -rf .venv build dist src/*.egg-info

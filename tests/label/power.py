@@ -177,18 +177,18 @@ class Recorder:
     """The part of power.c that a recorded program talks to."""
 
     def __init__(self) -> None:
-        self.library = ctypes.CDLL(None)
-        self.library.power_mark.argtypes = [ctypes.c_int64]
-        self.library.power_fail.argtypes = [ctypes.c_int64, ctypes.c_int, ctypes.c_int]
-        self.library.power_fail.restype = ctypes.c_int64
+        self.calls = ctypes.CDLL(None)
+        self.calls.power_mark.argtypes = [ctypes.c_int64]
+        self.calls.power_fail.argtypes = [ctypes.c_int64, ctypes.c_int, ctypes.c_int]
+        self.calls.power_fail.restype = ctypes.c_int64
 
     def mark(self, number: int) -> None:
         """Note that a number was acknowledged."""
-        self.library.power_mark(number)
+        self.calls.power_mark(number)
 
     def fail(self, operations: int, error: int = 0, *, lasts: bool = False) -> int:
         """Let the operation after so many fail, and all after it if it lasts; how many failed since the last call."""
-        return self.library.power_fail(operations, error, lasts)
+        return self.calls.power_fail(operations, error, lasts)
 
 
 def careless(made: Database, journal: str, synchronous: str) -> None:
