@@ -23,7 +23,8 @@ def test_a_reward_model_is_held_against_rankings(
     """A model whose score we know: every pair agrees with the ranks made of its scores, none with their opposites."""
     model = ScalarModel.fresh(blank, tiny.MACHINE, seed=0)
     model.calibrate(0.0)
-    model.save(tmp_path / "reward")
+    model.save(tmp_path / "reward" / "model")  # of a run directory
+    (tmp_path / "reward" / "run.json").write_text("{}")
     texts = ("red. It is good.", "blue blue", "I like pink 3 times. You do not.", "gold then grey")
 
     def ranking(number: int, ranks: Sequence[int]) -> records.Ranking:

@@ -10,7 +10,7 @@ from assent.commands.people import People, read
 from assent.commands.tuned import Tuned
 from assent.engine.machine import keep_memory
 from assent.evaluate import evaluation, grids, judge_sets, made, reward_grids, reward_model, sources, tables, tasks
-from assent.evaluate.answerers import answerer
+from assent.evaluate.answerers import answerer, model_directory
 from assent.evaluate.cache import Remembered
 from assent.evaluate.scorers import Subject, scorer
 from assent.evaluate.sources import Sources
@@ -42,7 +42,7 @@ class Evaluate(People, Tuned):
     judge_sets: tuple[str, ...] = ()
     """Labelled answers, truth=FILE or info=FILE, made into demonstrations for `assent sft` and rows to test on."""
     reward_model: str = ""
-    """A reward model that is evaluated on --rankings."""
+    """A reward model, or the run that made it, that is evaluated on --rankings."""
 
     def start(self) -> None:
         """Run the verb: each part that the flags ask for; a part that fails is said, and the others are done."""
@@ -146,9 +146,10 @@ class Evaluate(People, Tuned):
     def hold(self, run: Run) -> None:
         """A reward model on rankings."""
         rows, rejected = read(self.rankings, records.Ranking)
-        found = reward_model.evaluate(Path(self.reward_model), rows, self.machine, self.question.held_out)
+        directory = model_directory(Path(self.reward_model))
+        found = reward_model.evaluate(directory, rows, self.machine, self.question.held_out)
         made.reject(run, "reward_model", [*rejected, *found.rejected])
-        self.done(run, "reward_model", found.results, Path(self.reward_model), *self.rankings)
+        self.done(run, "reward_model", found.results, directory, *self.rankings)
         grids.show(reward_grids.grids(found.results))
 
 

@@ -25,7 +25,7 @@ from assent.evaluate.tasks.task import (
     prompt,
 )
 from assent.records import Message, Prompt, Response, Samples
-from assent.statistics import Interval, bootstrap_interval, jeffreys_interval
+from assent.statistics import Interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,15 +166,8 @@ def results(
 
 
 def mean_over(have: Sequence[tuple[Item, float]]) -> Interval:
-    """The mean over items, by a bootstrap over groups; of shares that are all alike, Jeffreys' interval of the groups.
-
-    There (all 0, all 1, one half of every item) a bootstrap sees no spread and would say that it is sure.
-    """
-    values, groups = [value for _, value in have], [item.group or item.id for item, _ in have]
-    many, first = len(set(groups)), values[0]
-    if many > 1 and 0 <= first <= 1 and all(value == first for value in values):
-        return jeffreys_interval(many * first, many)
-    return bootstrap_interval(values, groups)
+    """The mean over items; the interval draws groups."""
+    return metrics.mean_interval([value for _, value in have], [item.group or item.id for item, _ in have])
 
 
 def _of_subset(
@@ -192,7 +185,8 @@ def _result(
     task, kind = sheet.task, sheet.kind
     row = paper_row(task.paper[metric], kind.name) if metric in task.paper else None
     scale = 100 if task.percent else 1
-    low, high = (None if np.isnan(one) else round(scale * one, 6) for one in (interval.low, interval.high))
+    unknown = np.isnan(interval.low) or interval.low == interval.high  # no spread was seen: nothing is known of it
+    low, high = (None, None) if unknown else (round(scale * interval.low, 6), round(scale * interval.high, 6))
     unanswered = len(sheet.items) - answers
     scorer = {"true": instruments.truth, "informative": instruments.info, "true_info": instruments.truth}.get(
         metric, instruments.toxicity if task.needs == ("toxicity",) else None

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from assent.statistics import Interval
+from assent.statistics import Interval, bootstrap_interval, jeffreys_interval
 
 THRESHOLD = 0.5  # above it a judge's probability means yes; with it the released samples give what C4 of the spec gives
 
@@ -130,6 +130,20 @@ def _needed(module: str, package: str) -> Any:
         return importlib.import_module(module)
     except ImportError:
         raise ValueError(f"{package} is not installed; `pip install assent[evaluate]` brings it") from None
+
+
+# -- means ---------------------------------------------------------------------------------------------------------
+
+
+def mean_interval(values: Sequence[float], groups: Sequence[str] | Sequence[int]) -> Interval:
+    """A mean, by a bootstrap over groups; of shares that are all alike, Jeffreys' interval of as many groups.
+
+    There (all 0, all 1, one half of every item) a bootstrap sees no spread and would say that it is sure.
+    """
+    many, first = len(set(groups)), values[0]
+    if many > 1 and 0 <= first <= 1 and all(value == first for value in values):
+        return jeffreys_interval(many * first, many)
+    return bootstrap_interval(values, groups)
 
 
 # -- probabilities -------------------------------------------------------------------------------------------------

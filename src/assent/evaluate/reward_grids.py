@@ -10,22 +10,23 @@ PAPER = "The paper: 72.4 % of pairs of training labelers, 69.6 % of held-out one
 
 def grids(found: Mapping[str, Any]) -> list[Grid]:
     """Whom it agrees with, over all and by group, and what fools it."""
-    columns = ("", "value", "of")
     whole = [
-        (words(name), listed(value), words(found["rankings"]))
+        (words(name), listed(value), words(f"{found['rankings']} rankings"))
         for name, value in found.items()
         if isinstance(value, list) and len(value) == 3 and not isinstance(value[0], dict)
     ]
-    error = (words("calibration error"), Cell(value=found["calibration"]["error"]), words(found["pairs"]))
+    error = (words("calibration error"), Cell(value=found["calibration"]["error"]), words(f"{found['pairs']} pairs"))
     groups = [(f"{row['by']} {row['group']}", row["accuracy"], row["rankings"]) for row in found["by"]]
     probes = [(row["probe"], row["prefers the original"], row["responses"]) for row in found["probes"]]
-    made = [Grid("Reward model against labelers", columns, (*whole, error), (PAPER,), axis="table", line=0.0)]
-    for title, rows in (
-        ("Pair accuracy by group", groups),
-        ("Probes: how often the original scores above a spoilt copy", probes),
+    made = [
+        Grid("Reward model against labelers", ("", "value", "of"), (*whole, error), (PAPER,), axis="table", line=0.0)
+    ]
+    for title, counted, rows in (
+        ("Pair accuracy by group", "rankings", groups),
+        ("Probes: how often the original scores above a spoilt copy", "responses", probes),
     ):
         cells = tuple((words(name), listed(value), words(count)) for name, value, count in rows)
-        made.append(Grid(title, columns, cells, axis=(0.0, 1.0), line=0.5))
+        made.append(Grid(title, ("", "value", counted), cells, axis=(0.0, 1.0), line=0.5))
     return [grid for grid in made if grid.rows]
 
 

@@ -20,6 +20,7 @@ from assent.engine.encode import RankingItem
 from assent.engine.machine import Machine
 from assent.engine.models import ScalarModel
 from assent.engine.text import Limits
+from assent.evaluate import metrics
 from assent.evaluate.standing import by_item
 from assent.statistics import Interval, bootstrap_interval
 
@@ -227,5 +228,5 @@ def probes(model: ScalarModel, items: Sequence[RankingItem], room: int) -> Itera
             continue
         scores = model.score(encode.ranking_batch(kept)).cpu().unflatten(0, (-1, 2))
         wins = ((scores[:, 0] - scores[:, 1]).sign() + 1) / 2
-        interval = listed(bootstrap_interval(wins.numpy(), range(len(kept))))
+        interval = listed(metrics.mean_interval(wins.tolist(), range(len(kept))))
         yield {"probe": name, "prefers the original": interval, "responses": len(kept)}

@@ -126,8 +126,10 @@ def _row(task: Task, kind: str, old: Scores, new: Scores) -> tuple[Row, float]:
 
 
 def _spread(change: Change) -> Row:
+    """The change with its interval; without one where every item changed alike, which shows no spread."""
     found = change.interval
-    ends = {"value": rounded(found.estimate), "low": rounded(found.low), "high": rounded(found.high)}
+    low, high = (None, None) if found.low == found.high else (rounded(found.low), rounded(found.high))
+    ends = {"value": rounded(found.estimate), "low": low, "high": high}
     return ends | {"n": change.items, "groups": change.groups}
 
 
