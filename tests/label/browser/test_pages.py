@@ -29,6 +29,7 @@ PAGES = {
         "/lead/batches/spring-rankings/models",
         "/lead/adjudication",
         "/lead/items/3",
+        "/lead/items/41",  # a known answer
         "/lead/guidelines",
     ),
     "omar": ("/admin", "/admin/keys", "/admin/webhooks", "/admin/audit"),

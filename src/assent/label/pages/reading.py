@@ -222,7 +222,7 @@ def item_page(connection: Connection, number: int) -> dict[str, Any]:
         select(answer.c.document, answer.c.view, view.c.shown, person.c.uid)
         .join(view, view.c.id == answer.c.view)
         .join(person, person.c.id == answer.c.labeler)
-        .where(answer.c.item == number, answer.c.state == "accepted")
+        .where(view.c.item == number, answer.c.state == "accepted")
         .order_by(answer.c.view, answer.c.revision)
     ).all()
     last = {row.view: row for row in answers}.values()  # later revisions of a view replace earlier ones
@@ -250,7 +250,7 @@ def item_page(connection: Connection, number: int) -> dict[str, Any]:
 
 def _written(connection: Connection, number: int, answers: Iterable[Any]) -> list[dict[str, Any]]:
     """Demonstrations as they were last handed in, each with what others say of it, or said of an earlier text."""
-    given, words = reviews.of_items(connection, item.c.repeats == number), schema.flag_words()
+    given, words = reviews.of_item(connection, number), schema.flag_words()
     return [
         {
             "html": render.html(one.document["response"]),

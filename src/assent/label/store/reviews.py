@@ -7,7 +7,7 @@ is asked about anew, and what was said of the earlier text stays and counts no m
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,7 @@ def ask(connection: Connection, number: int, wanted: int) -> None:
     mine = slot.c.item == number
     if connection.execute(select(slot.c.id).where(mine, slot.c.state == slots.OPEN).limit(1)).first() is not None:
         return
-    written = {row.labeler: row for row in connection.execute(_last().where(answer.c.item == number))}
+    written = {row.labeler: row for row in connection.execute(_last().where(view.c.item == number))}
     asked = select(item.c.id, item.c.responses, author.c.person).join(author, author.c.item == item.c.id)
     for row in connection.execute(asked.where(item.c.repeats == number, item.c.stratum == STRATUM)).all():
         current = written.get(row.person)
@@ -92,31 +92,43 @@ def _asked(facts: Any, written: Any, wanted: int, priority: float) -> NewItem:
 
 
 def _last() -> Any:
-    """The last revisions of answers that count."""
+    """The last revisions of answers that count; found by the views of an item, which have an index."""
     later = answer.alias("later")
     newer = select(later.c.id).where(later.c.view == answer.c.view, later.c.revision > answer.c.revision).exists()
-    return select(answer.c.id, answer.c.item, answer.c.labeler, answer.c.document).where(
-        answer.c.state == "accepted", ~newer
+    return (
+        select(answer.c.id, answer.c.labeler, answer.c.document, view.c.item)
+        .join(view, view.c.id == answer.c.view)
+        .where(view.c.state == "accepted", ~newer)
     )
 
 
-def of_items(connection: Connection, chosen: Any, most: int = -1) -> list[Review]:
-    """The reviews of demonstrations of which `chosen` is true, those of items set aside left out; or the latest."""
+def of_item(connection: Connection, number: int) -> list[Review]:
+    """The reviews of what was written on an item, the oldest first."""
+    asked = select(item.c.id).where(item.c.repeats == number, item.c.stratum == STRATUM, item.c.state != "quarantined")
+    return _read(connection, connection.execute(asked).scalars().all())
+
+
+def of_batch(connection: Connection, number: int, most: int | None = None) -> list[Review]:
+    """The reviews of a batch, the oldest first; most: only those of so many items, the latest."""
+    asked = select(item.c.id).where(item.c.batch == number, item.c.state.in_(("open", "parked")))
+    latest = asked.where(item.c.stratum == STRATUM).order_by(item.c.id.desc()).limit(most)
+    return _read(connection, connection.execute(latest).scalars().all())
+
+
+def _read(connection: Connection, asked: Sequence[int]) -> list[Review]:
     who, wrote = person.alias("reviewer"), person.alias("writer")
     rows = (
         _last()
-        .add_columns(item.c.repeats, item.c.record, item.c.responses, view.c.shown, author.c.person)
+        .add_columns(item.c.repeats, item.c.record, item.c.responses, author.c.person)
         .add_columns(who.c.uid.label("reviewer"), wrote.c.uid.label("writer"))
-        .join(item, item.c.id == answer.c.item)
-        .join(view, view.c.id == answer.c.view)
+        .join(item, item.c.id == view.c.item)
         .join(author, author.c.item == item.c.id)
         .join(who, who.c.id == answer.c.labeler)
         .join(wrote, wrote.c.id == author.c.person)
-        .where(item.c.stratum == STRATUM, item.c.state != "quarantined", chosen)
-        .order_by(answer.c.id.desc())
     )
-    found = connection.execute(rows if most < 0 else rows.limit(most)).all()
-    texts = _texts(connection, sorted({row.repeats for row in found}))
+    given = _of_items(connection, rows, asked)
+    written = _of_items(connection, _last(), sorted({row.repeats for row in given}))
+    texts = {(row.item, row.labeler): row.document["response"] for row in written}
     return [
         Review(
             asked=row.item,
@@ -129,23 +141,16 @@ def of_items(connection: Connection, chosen: Any, most: int = -1) -> list[Review
             note=row.document["note"],
             current=texts.get((row.repeats, row.person)) == row.responses[0]["text"],
         )
-        for row in reversed(found)
+        for row in sorted(given, key=lambda row: row.id)
         for said in row.document["ratings"].values()
     ]
 
 
-def _texts(connection: Connection, numbers: list[int]) -> dict[tuple[int, int], str]:
-    """What was last written on items, by item and labeler."""
-    found: dict[tuple[int, int], str] = {}
+def _of_items(connection: Connection, rows: Any, numbers: Sequence[int]) -> list[Any]:
+    found: list[Any] = []
     for start in range(0, len(numbers), batches.CHUNK):
-        rows = connection.execute(_last().where(answer.c.item.in_(numbers[start : start + batches.CHUNK])))
-        found |= {(row.item, row.labeler): row.document["response"] for row in rows}
+        found += connection.execute(rows.where(view.c.item.in_(numbers[start : start + batches.CHUNK]))).all()
     return found
-
-
-def of_batch(connection: Connection, number: int, most: int = -1) -> list[Review]:
-    """The reviews of a batch, the oldest first; `most`: only so many of the latest."""
-    return of_items(connection, answer.c.batch == number, most)
 
 
 def means(found: Iterable[Review]) -> dict[tuple[int, str], float]:
