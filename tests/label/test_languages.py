@@ -1,5 +1,6 @@
 """The languages of the screens: catalogues are whole, the right one is chosen, nothing is translated that is kept."""
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -12,12 +13,12 @@ from babel.messages.pofile import write_po
 from scripts import catalogues
 from sqlalchemy import select
 
-from assent import statistics
+from assent import records, statistics
 from assent.label import accounts, languages, pages, schema, screening, survey, throttling
 from assent.label.languages import CatalogueError
-from assent.label.pages import quality
-from assent.label.phrases import phrase, several
-from assent.label.store import exporting, tables
+from assent.label.pages import log, quality
+from assent.label.phrases import Phrase, phrase, several
+from assent.label.store import exporting, said, tables
 from assent.label.store.tables import audit, person
 from assent.label.store.tables import survey as surveys
 from tests.label import kit
@@ -230,9 +231,10 @@ def test_every_word_that_a_lead_reads_comes_from_a_catalogue(bracketed: str, sit
         answer = lead.get("/lead" + path, headers={"Accept-Language": bracketed})
         assert answer.status_code == 200, path
         assert past(answer.text, *content, candidate[:6]) == [], path
-    for path in ("/admin", "/admin/keys", "/admin/webhooks"):
+    for path in ("/admin", "/admin/keys", "/admin/webhooks", "/admin/audit"):
         answer = admin.get(path, headers={"Accept-Language": bracketed})
-        assert past(answer.text, *content) == [], path
+        text = re.sub(r"<code.*?</code>", "", answer.text)  # details of the log as they are kept, and its hash
+        assert past(text, *content, candidate) == [], path
 
 
 def proposed(connection: Any) -> str:
@@ -251,6 +253,102 @@ def test_every_role_has_its_pages_in_german(site: Site, kind: str) -> None:
         assert '<html lang="de" dir="ltr"' in answer.text, path
         assert ">Abmelden<" in answer.text, path
         assert "Sign out" not in answer.text, path
+
+
+def raised(path: Path) -> list[str]:
+    """What a module says when it raises ValueError, with something made up for what varies."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        error = node.exc if isinstance(node, ast.Raise) else None
+        if isinstance(error, ast.Call) and ast.unparse(error.func) == "ValueError":
+            told = error.args[0]
+            if isinstance(told, ast.Constant):
+                found.append(str(told.value))
+            elif isinstance(told, ast.JoinedStr):
+                texts = [str(one.value) if isinstance(one, ast.Constant) else "x3" for one in told.values]
+                found.append("".join(texts))
+    return found
+
+
+def test_every_sentence_about_a_line_or_a_plan_is_known() -> None:
+    """Of records, plans and practice; and of JSON as Python reads it."""
+    ours = (LABEL / name for name in ("planning.py", "store/importing.py", "store/meant.py"))
+    told = [one for path in (Path(records.__file__), *ours) for one in raised(path)]
+    assert len(told) > 45
+    assert [one for one in told if not isinstance(said.known(ValueError(one)), Phrase)] == []
+    for text in ("{", "[1 2]", '{"a" 1}', '{"a": 1} x', '"abc', "nothing", "{1: 2}"):
+        with pytest.raises(ValueError, match="char") as error:
+            json.loads(text)
+        assert isinstance(said.known(error.value), Phrase), error.value
+    german = languages.language("de")
+    one = said.known(ValueError("prompt.messages: empty; a prompt needs at least one message"))
+    assert one == "prompt.messages: empty; a prompt needs at least one message"
+    assert german.said(one) == "prompt.messages: leer; eine Anfrage braucht mindestens eine Nachricht"
+    assert said.known(ValueError("what nobody foresaw")) == "what nobody foresaw"
+
+
+def test_every_word_of_the_log_is_known() -> None:
+    """Whoever writes a new deed or kind of thing into the log adds it to `pages.log`."""
+    calls = [
+        node
+        for path in LABEL.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "audit.append"
+    ]
+    assert len(calls) >= 20
+    deeds = {one.value for call in calls for one in ast.walk(call.args[2]) if isinstance(one, ast.Constant)}
+    deeds |= {"parked", "quarantined"}  # a variable
+    assert {one for one in deeds if isinstance(one, str)} == set(log.DEEDS)
+    kinds = {ast.unparse(call.args[3]).strip("f'\"").partition("{")[0].strip() for call in calls}
+    assert kinds == {*log.THINGS, "a", "own password", "a code of an authenticator"}
+    assert {f"a {role}" for role in accounts.ROLES} <= set(log.WHOLE)
+    german = languages.language("de")
+    assert german.said(log.thing("batch a b")) == "Paket a b"
+    assert log.thing("something else") == "something else"
+    assert german.said(log.broken("entry 4 of the audit log is missing")) == "Eintrag 4 des Protokolls fehlt"
+
+
+def test_an_import_is_refused_in_german(site: Site) -> None:
+    """Down to the file and the line; programs are told the same in English."""
+    kit.batch(site.database, kit.items(1, 1))
+    lead = site.person("lead", "ines")
+    lead.headers.update(GERMAN)
+    form = {"name": "small", "guideline": "g1"}
+    prompt = {"kind": "prompt", "schema": 1, "id": "a", "messages": []}
+    for lines, told in (
+        (json.dumps(prompt), "messages: leer; eine Anfrage braucht mindestens eine"),
+        ("nothing", "ein Wert wird erwartet: Zeile 1, Spalte 1"),
+    ):
+        answer = lead.post("/lead/batches/new", data=form, files={"files": ("rows.jsonl", lines.encode())})
+        assert answer.status_code == 422
+        assert f"Rows.jsonl, Zeile 1: {told}" in answer.text
+        assert "Nichts wurde importiert." in answer.text
+    assert "Es gibt kein Paket &#39;none&#39;." in lead.get("/lead/batches/none").text
+    program = site.key("status")
+    program.headers.update(GERMAN)
+    assert program.get("/api/v1/batches/none").json()["detail"] == "there is no batch 'none'"
+
+
+def test_who_asked_for_a_page_is_refused_on_a_page(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is refused before anybody is asked who they are: another site, too large, a fault of ours."""
+    client = site.person("labeler", "mira")
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", **GERMAN}
+    elsewhere = client.post("/account/language", headers={**browser, "Origin": "https://evil.example"})
+    large = client.post("/account/language", headers=browser, content=b"x" * 2_000_001)
+    monkeypatch.setattr(accounts, "choose_language", lambda *_: 1 / 0)
+    fault = client.post("/account/language", headers=browser, data={"language": "de"})
+    for answer, status, told in (
+        (elsewhere, 403, "von einer anderen Website."),
+        (large, 413, "Bytes."),
+        (fault, 500, "was vorher bestätigt wurde"),
+    ):
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert '<html lang="de"' in answer.text
+        assert told in answer.text
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    scripted = client.post("/work/claim", headers={**browser, "Origin": "https://evil.example"})
+    assert scripted.headers["content-type"] == "application/json"
 
 
 # -- which language --------------------------------------------------------------------------------------------------

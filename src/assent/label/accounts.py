@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, LargeBinary, bindparam, delete, func, insert, or_, select, update
 
 from assent.label import codes
-from assent.label.phrases import phrase
+from assent.label.phrases import phrase, unlisted
 from assent.label.store import audit
 from assent.label.store.database import Database, now
 from assent.label.store.doors import identity, invite, person, session
@@ -70,9 +70,9 @@ def _nobody() -> str:
 def make_invite(connection: Connection, role: str, team: str, author: int | None) -> str:
     """A token with which one person can join, once, within 72 hours."""
     if role not in ROLES:
-        raise RefusedError(422, f"role: {role!r} is not one of {', '.join(ROLES)}")
+        raise RefusedError(422, unlisted("role", role, ROLES))
     if team not in TEAMS:
-        raise RefusedError(422, f"team: {team!r} is not one of {', '.join(TEAMS)}")
+        raise RefusedError(422, unlisted("team", team, TEAMS))
     token = secrets.token_urlsafe(32)
     values = {"hash": hashed_token(token), "role": role, "team": team, "author": author}
     connection.execute(insert(invite).values(**values, expires=now() + INVITE_SECONDS))
@@ -157,7 +157,8 @@ def change(connection: Connection, number: int, actor: int, *, role: str = "", s
     if row is None or row.state == "deleted":
         raise RefusedError(404, phrase("there is no person %(number)s", number=number))
     if (role and role not in ROLES) or state not in ("", "active", "disabled", "deleted"):
-        raise RefusedError(422, f"role is one of {', '.join(ROLES)}; state is active, disabled or deleted")
+        sentence = phrase("role is one of %(roles)s; state is active, disabled or deleted", roles=", ".join(ROLES))
+        raise RefusedError(422, sentence)
     if row.role == "admin" and (state in ("disabled", "deleted") or (role and role != "admin")):
         _keep_an_admin(connection, number)
     values: dict[str, Any] = {"role": role} if role else {}

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from assent.label import access, accounts, keys, manage
 from assent.label.planning import Plan
-from assent.label.store import batches, importing
+from assent.label.store import batches, importing, said
 from assent.label.store.database import Database
 from assent.label.store.importing import Source
 from assent.label.store.slots import RefusedError
@@ -101,7 +101,7 @@ def put_batch(request: Request, name: str, given: NewBatch, key: Importing) -> d
     try:
         plan = Plan.of(given.plan)
     except ValueError as error:
-        raise RefusedError(422, str(error)) from None
+        raise RefusedError(422, said.known(error)) from None
     explained = manage.meant_of([json.dumps(one) for one in given.meant], "meant")
     source = Source(work=tuple(work), scores=given.scores, practice=given.practice, meant=explained)
     return manage.put(request, name, source, plan, given.guideline, None)

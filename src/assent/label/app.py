@@ -12,7 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from assent.label import access, api, languages, manage, pages, render, signing, staffing, webhooks, work
-from assent.label.guard import PROGRAM_PATHS, Guard, TooLargeError
+from assent.label.guard import DATA_PATHS, PROGRAM_PATHS, Guard, TooLargeError
 from assent.label.measuring import Measures
 from assent.label.oidc import Client
 from assent.label.pages import admin, hooks, labeler, lead, provider, quality, sign_in, staff
@@ -24,7 +24,6 @@ from assent.label.store.importing import ImportRefusedError
 from assent.label.store.migrate import newest, revision
 from assent.label.store.slots import RefusedError
 
-DATA_PATHS = ("/work", "/session", "/manage", "/api", "/static")
 STATUSES = (phrase("Not Found"), phrase("Method Not Allowed"))  # what the framework says by itself
 STATIC = Path(__file__).parent / "static"
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import cookie_parser
 
-from assent.label import languages
+from assent.label import languages, pages
 from assent.label.languages import Language
 from assent.label.phrases import Phrase, phrase
 
@@ -20,6 +20,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _log = logging.getLogger("assent.label")
 
 SAFE = ("GET", "HEAD", "OPTIONS")
+DATA_PATHS = ("/work", "/session", "/manage", "/api", "/static")  # where failures are JSON, whoever asks
 PROGRAM_PATHS = ("/api", "/manage")  # what programs are told stays in English
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -133,7 +134,12 @@ def _language(path: str, headers: MutableMapping[str, str]) -> Language:
 
 
 async def _refuse(send: Send, status: int, sentence: Phrase, path: str, asked: MutableMapping[str, str]) -> None:
-    body = json.dumps({"detail": _language(path, asked).said(sentence)}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    spoken = _language(path, asked)
+    if not path.startswith(DATA_PATHS) and "text/html" in asked.get("accept", ""):
+        theme = cookie_parser(asked.get("cookie", "")).get("theme", "")
+        body, kind = pages.refusal(path, status, sentence, spoken, theme).encode(), b"text/html; charset=utf-8"
+    else:
+        body, kind = json.dumps({"detail": spoken.said(sentence)}).encode(), b"application/json"
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

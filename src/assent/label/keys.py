@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from assent.label import accounts
+from assent.label.phrases import unlisted
 from assent.label.store import audit
 from assent.label.store.database import now
 from assent.label.store.slots import RefusedError
@@ -19,7 +20,7 @@ def make(connection: Connection, name: str, scopes: Sequence[str], author: int |
     """A key for a program, told once. Without scopes it may do nothing."""
     for scope in scopes:
         if scope not in SCOPES:
-            raise RefusedError(422, f"scopes: {scope!r} is not one of {', '.join(SCOPES)}")
+            raise RefusedError(422, unlisted("scopes", scope, SCOPES))
     token = f"assent-{secrets.token_urlsafe(32)}"
     values = {"hash": accounts.hashed_token(token), "name": name[:100], "scopes": list(scopes), "author": author}
     number = connection.execute(insert(api_key).values(**values, created=now()).returning(api_key.c.id)).scalar_one()

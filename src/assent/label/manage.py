@@ -10,8 +10,9 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection, select
 
 from assent.label import access, accounts, keys
+from assent.label.phrases import phrase, unlisted
 from assent.label.planning import Plan
-from assent.label.store import audit, batches, exporting, importing, known, outbox, tables
+from assent.label.store import audit, batches, exporting, importing, known, outbox, said, tables
 from assent.label.store.database import Database
 from assent.label.store.importing import Source
 from assent.label.store.meant import Meant, parse
@@ -141,7 +142,7 @@ def meant_of(lines: Iterable[bytes | str], name: str) -> dict[str, Meant]:
     try:
         return parse(lines, name)
     except ValueError as error:
-        raise RefusedError(422, str(error)) from None
+        raise RefusedError(422, said.known(error)) from None
 
 
 def plan_of(text: str) -> Plan:
@@ -149,10 +150,10 @@ def plan_of(text: str) -> Plan:
     try:
         values = json.loads(text)
         if not isinstance(values, dict):
-            raise ValueError("plan: a JSON object was expected")
+            raise ValueError(phrase("plan: a JSON object was expected"))
         return Plan.of(values)
     except ValueError as error:
-        raise RefusedError(422, str(error)) from None
+        raise RefusedError(422, said.known(error)) from None
 
 
 @router.post("/batches/{name}/freeze", status_code=204)
@@ -172,7 +173,7 @@ def export_file(request: Request, name: str, file: str, actor: int | None) -> Re
     with _database(request).snapshot() as connection:
         made = exporting.export(connection, name, request.app.state.settings.secret)
     if file not in made.files:
-        raise RefusedError(404, f"{file!r} is not one of {', '.join(made.files)}")
+        raise RefusedError(404, unlisted("file", file, made.files))
     if file != "manifest.json":
         _database(request).transact(lambda connection: exported(connection, name, file, actor))
     media = "application/json" if file.endswith(".json") else "application/x-ndjson"

@@ -32,6 +32,12 @@ def phrase(message: str, **values: Any) -> Phrase:
     return Phrase(message, values)
 
 
+def unlisted(field: str, given: object, known: Iterable[str]) -> Phrase:
+    """A value of a field that is none of those that are known."""
+    values = {"field": field, "given": repr(given), "known": ", ".join(known)}
+    return phrase("%(field)s: %(given)s is not one of %(known)s", **values)
+
+
 def several(faults: Iterable[str]) -> Phrase:
     """Faults in one line, each said in its own words."""
     values = {f"fault{number}": one for number, one in enumerate(faults)}

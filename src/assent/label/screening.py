@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from assent.label import book, gold
 from assent.label.book import Judged
+from assent.label.phrases import phrase
 from assent.label.store import audit, batches
 from assent.label.store.slots import RefusedError
 from assent.label.store.tables import answer, item, person, screening
@@ -33,7 +34,7 @@ RANGES = {"flagging": (0.0, 1.0), "ranking": (0.0, 1.0), "demonstration": (1.0, 
 def propose(connection: Connection, number: int, actor: int) -> None:
     """Make somebody a candidate; nobody is told the code."""
     if connection.execute(select(person.c.id).where(person.c.id == number, person.c.role == "labeler")).first() is None:
-        raise RefusedError(404, f"there is no labeler {number}")
+        raise RefusedError(404, phrase("there is no labeler %(number)s", number=number))
     known = select(screening.c.id).where(screening.c.person == number, screening.c.decision == "open")
     if connection.execute(known).first() is None:
         values = {"candidate": secrets.token_hex(8), "person": number, "scores": {}, "cutoffs": VERSION}
@@ -73,9 +74,10 @@ def score(connection: Connection, candidate: str, scores: Mapping[str, Any], act
             continue
         low, high = RANGES.get(name, (1.0, 0.0))
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise RefusedError(
-                422, f"{name}: flagging and ranking are 0 to 1, demonstration is 1 to 7, topics are words"
+            told = phrase(
+                "%(name)s: flagging and ranking are 0 to 1, demonstration is 1 to 7, topics are words", name=name
             )
+            raise RefusedError(422, told)
     fresh = {**row.scores, **scores}
     connection.execute(update(screening).where(screening.c.id == row.id).values(scores=fresh))
     audit.append(connection, actor, "scored", f"candidate {candidate}", {"criteria": sorted(scores)})
@@ -145,7 +147,7 @@ def writings(connection: Connection, candidate: str) -> list[dict[str, Any]]:
 def rate(connection: Connection, candidate: str, number: int, rating: int, actor: int) -> None:
     """One lead's rating, 1 to 7, of one thing that a candidate wrote; the score is the mean of all ratings."""
     if all(one["item"] != number for one in writings(connection, candidate)):
-        raise RefusedError(404, f"the candidate has written nothing for item {number}")
+        raise RefusedError(404, phrase("the candidate has written nothing for item %(number)s", number=number))
     if not 1 <= rating <= 7:
         raise RefusedError(422, "rating: a whole number from 1 to 7")
     row = _open(connection, candidate)

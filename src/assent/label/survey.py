@@ -59,7 +59,7 @@ def add(connection: Connection, answers: Mapping[str, str], number: int) -> None
     """
     for name, choice in answers.items():
         if name not in QUESTIONS or choice not in QUESTIONS[name][1]:
-            raise RefusedError(422, f"{name}: not a question, or not one of its answers")
+            raise RefusedError(422, phrase("%(name)s: not a question, or not one of its answers", name=name))
     if not answers:
         raise RefusedError(422, "answers: none; leave the page if you would rather not answer")
     if connection.dialect.name == "postgresql":

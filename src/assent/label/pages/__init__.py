@@ -66,9 +66,17 @@ def language(request: Request) -> Language:
     return languages.negotiated(chosen, request.headers.get("accept-language", ""))
 
 
+def refusal(here: str, status: int, told: str, spoken: Language, theme: str) -> str:
+    """The HTML of a failure that is told before anybody is asked who they are."""
+    return filled("error.html.j2", here, None, theme, spoken.tag, code=status, sentence=_sentence(spoken.said(told)))
+
+
 def sentence(request: Request, told: str) -> str:
     """What a refusal says, as a sentence in the language of whoever asks."""
-    text = language(request).said(told)
+    return _sentence(language(request).said(told))
+
+
+def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 

@@ -1,12 +1,12 @@
 """The admin's pages: people and invitations, keys of programs, the audit log."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
 from sqlalchemy import select
 
 from assent.label import access, accounts, keys
-from assent.label.pages import page, see
+from assent.label.pages import log, page, see
 from assent.label.store import audit, tables
 from assent.label.store.database import Database
 
@@ -100,4 +100,5 @@ def audit_log(request: Request, before: int = 0) -> Response:
             statement = statement.where(tables.audit.c.number < before)
         rows = connection.execute(statement.order_by(tables.audit.c.number.desc()).limit(PAGE)).all()
         count, last, wrong = audit.verify(connection)
-    return page(request, "admin_audit.html.j2", rows=rows, count=count, last=last, wrong=wrong)
+    values: dict[str, Any] = {"rows": rows, "count": count, "last": last, "wrong": log.broken(wrong)}
+    return page(request, "admin_audit.html.j2", **values, deed=log.deed, thing=log.thing)

@@ -13,7 +13,7 @@ from assent.label.book import LATEST, latest
 from assent.label.pages import page, reading, see, sentence
 from assent.label.pages.quality import agreements
 from assent.label.planning import Plan
-from assent.label.store import batches, calibration, exporting, importing, known, reviews
+from assent.label.store import batches, calibration, exporting, importing, known, reviews, said
 from assent.label.store.database import Database
 from assent.label.store.importing import ImportRefusedError, Source
 from assent.label.store.slots import RefusedError
@@ -96,7 +96,7 @@ async def make_batch(
             source = Source(work=tuple(work), practice=practice, meant=explained)
             manage.put(request, name, source, plan, guideline, access.person(request).id)
         except (RefusedError, ImportRefusedError, ValueError) as error:
-            told = error.sentence if isinstance(error, RefusedError) else error.args[0] if error.args else str(error)
+            told = error.sentence if isinstance(error, RefusedError) else said.known(error)
             return _new_batch(request, {key: str(value) for key, value in form.items()}, sentence(request, told), 422)
         return see(f"/lead/batches/{name}")
 

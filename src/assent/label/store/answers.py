@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Integer, String, and_, bindparam, delete, func, insert, or_, select, update
 
 from assent.label import schema
+from assent.label.phrases import unlisted
 from assent.label.store import audit, calibration, outbox, reviews, slots
 from assent.label.store.database import Database, now
 from assent.label.store.slots import RefusedError, Worker
@@ -130,7 +131,7 @@ def _ask_for_reviews(connection: Connection, row: Any, facts: Any) -> None:
 def skip(database: Database, worker: Worker, identity: str, key: str, reason: str, note: str) -> dict[str, Any]:
     """Give a task back with a reason. Personal data sets the item aside for everybody at once."""
     if reason not in schema.SKIP_REASONS:
-        raise RefusedError(422, f"reason: {reason!r} is not one of {', '.join(schema.SKIP_REASONS)}")
+        raise RefusedError(422, unlisted("reason", reason, schema.SKIP_REASONS))
 
     def work(connection: Connection, row: Any, _: Any) -> dict[str, Any]:
         if row.state in ("accepted", "surplus"):

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from assent.label.phrases import phrase
 from assent.label.store import audit, counts, outbox
 from assent.label.store.database import Database, now
 from assent.label.store.slots import OPEN, RefusedError
@@ -69,7 +70,8 @@ def create(database: Database, new: NewBatch, items: Sequence[NewItem]) -> int:
         if known is not None and known.state != "loading":
             if known.source_hash == new.source_hash:
                 return known.id, True
-            raise RefusedError(409, f"batch {new.name!r} exists with other contents; choose another name")
+            told = phrase("batch %(name)s exists with other contents; choose another name", name=repr(new.name))
+            raise RefusedError(409, told)
         if known is not None:
             _clear(connection, known.id)
         values = {"name": new.name, "plan": dict(new.plan), "guideline": new.guideline, "author": new.author}
@@ -142,7 +144,7 @@ def freeze(database: Database, name: str, actor: int | None) -> None:
     def work(connection: Connection) -> None:
         row = found(connection, name)
         if row.state == "loading":
-            raise RefusedError(409, f"batch {name!r} is still being imported")
+            raise RefusedError(409, phrase("batch %(name)s is still being imported", name=repr(name)))
         if row.state == "open":
             connection.execute(update(batch).where(batch.c.id == row.id).values(state="frozen", frozen=now()))
             outbox.frozen(connection, row.id, name)
@@ -155,7 +157,7 @@ def found(connection: Connection, name: str) -> Any:
     """The row of a batch by its name; raises RefusedError 404."""
     row = connection.execute(select(batch).where(batch.c.name == name)).first()
     if row is None:
-        raise RefusedError(404, f"there is no batch {name!r}")
+        raise RefusedError(404, phrase("there is no batch %(name)s", name=repr(name)))
     return row
 
 
@@ -178,13 +180,8 @@ def status(connection: Connection, name: str = "") -> list[dict[str, Any]]:
     items, strata = counts.of_items(connection, numbers)
     slots = counts.by_kind(connection, slot.c.batch, slot.c.state, numbers)
     views = counts.by_kind(connection, view.c.batch, view.c.state, numbers)
-    leased = dict(
-        connection.execute(
-            select(slot.c.batch, func.count())
-            .where(slot.c.state == OPEN, slot.c.labeler > 0, slot.c.expires >= now())
-            .group_by(slot.c.batch)
-        ).all()
-    )
+    held = select(slot.c.batch, func.count()).where(slot.c.state == OPEN, slot.c.labeler > 0, slot.c.expires >= now())
+    leased = dict(connection.execute(held.group_by(slot.c.batch)).all())
     return [
         {
             "name": row.name,
@@ -208,7 +205,7 @@ def release(database: Database, number: int, actor: int) -> None:
     def work(connection: Connection) -> None:
         row = connection.execute(select(item).where(item.c.id == number)).first()
         if row is None or row.state != "parked":
-            raise RefusedError(409, f"item {number} is not parked")
+            raise RefusedError(409, phrase("item %(number)s is not parked", number=number))
         connection.execute(update(item).where(item.c.id == number).values(state="open", skips=0))
         again = {"state": "open", "labeler": None, "expires": 0}
         connection.execute(update(slot).where(slot.c.item == number, slot.c.state == "void").values(**again))
@@ -223,11 +220,10 @@ def decide(database: Database, number: int, lead: int, decision: str, note: str)
         raise RefusedError(422, "decision: keep or drop")
 
     def work(connection: Connection) -> None:
-        row = connection.execute(
-            select(batch.c.state).join(item, item.c.batch == batch.c.id).where(item.c.id == number)
-        ).first()
+        asked = select(batch.c.state).join(item, item.c.batch == batch.c.id).where(item.c.id == number)
+        row = connection.execute(asked).first()
         if row is None:
-            raise RefusedError(404, f"there is no item {number}")
+            raise RefusedError(404, phrase("there is no item %(number)s", number=number))
         if row.state == "frozen":
             raise RefusedError(409, "the batch is frozen; what it exports no longer changes")
         values = {"item": number, "lead": lead, "verdict": {"decision": decision}, "note": note}
@@ -246,7 +242,7 @@ def repeat(database: Database, name: str, share: float, days: float, actor: int 
     def work(connection: Connection) -> int:
         row = found(connection, name)
         if row.state != "open":
-            raise RefusedError(409, f"batch {name!r} is not open")
+            raise RefusedError(409, phrase("batch %(name)s is not open", name=repr(name)))
         known = select(item.c.repeats).where(item.c.batch == row.id, item.c.repeats.is_not(None))
         done = connection.execute(
             select(view.c.labeler, item)
@@ -275,10 +271,11 @@ def add_guideline(database: Database, version: str, words: str, actor: int | Non
 
     def work(connection: Connection) -> None:
         known = connection.execute(select(guideline).where(guideline.c.version == version)).first()
-        if known is not None:
-            if known.text != words:
-                raise RefusedError(409, f"guideline {version!r} exists and is never changed; choose a new version")
+        if known is not None and known.text == words:
             return
+        if known is not None:
+            told = phrase("guideline %(name)s exists and is never changed; choose a new version", name=repr(version))
+            raise RefusedError(409, told)
         connection.execute(insert(guideline).values(version=version, text=words, author=actor, created=now()))
         audit.append(connection, actor, "wrote", f"guideline {version}")
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, func, select
 
 from assent import records
 from assent.label.accounts import pseudonym
+from assent.label.phrases import phrase
 from assent.label.store import batches, reviews
 from assent.label.store.slots import RefusedError
 from assent.label.store.tables import adjudication, answer, item, person, view
@@ -60,7 +61,7 @@ def export(connection: Connection, name: str, secret: bytes, floor: float = 0.0)
     """
     chosen = batches.found(connection, name)
     if chosen.state == "loading":
-        raise RefusedError(409, f"batch {name!r} is still being imported")
+        raise RefusedError(409, phrase("batch %(name)s is still being imported", name=repr(name)))
     made: dict[str, list[str]] = {file: [] for file in FILES}
     left_out: Counter[str] = Counter()
     dropped = _dropped(connection, chosen.id)

@@ -18,8 +18,9 @@ from sqlalchemy import Connection, select
 
 from assent import records
 from assent.label import planning, schema
+from assent.label.phrases import phrase
 from assent.label.planning import Plan
-from assent.label.store import batches
+from assent.label.store import batches, said
 from assent.label.store.batches import NewBatch, NewItem
 from assent.label.store.database import Database
 from assent.label.store.meant import Meant
@@ -58,9 +59,10 @@ def read(path: Path, limits: Limits = Limits()) -> list[Work]:
         with gzip.open(path, "rb") if packed else path.open("rb") as stream:
             return parse(_lines(stream, path.name, limits, most), path.name, limits)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ImportRefusedError(f"{path.name}: the file is cut off or no gzip file ({error})") from None
+        told = phrase("%(name)s: the file is cut off or no gzip file (%(error)s)", name=path.name, error=str(error))
+        raise ImportRefusedError(told) from None
     except IsADirectoryError:
-        raise ImportRefusedError(f"{path.name}: is a directory; name a file") from None
+        raise ImportRefusedError(phrase("%(name)s: is a directory; name a file", name=path.name)) from None
 
 
 def parse(lines: Iterable[bytes], name: str, limits: Limits = Limits()) -> list[Work]:
@@ -76,11 +78,12 @@ def parse(lines: Iterable[bytes], name: str, limits: Limits = Limits()) -> list[
             if record.id in seen:
                 raise ValueError(f"id: {record.id!r} was used in line {seen[record.id]}; ids are unique in a batch")
         except (ValueError, RecursionError) as error:
-            raise ImportRefusedError(f"{name}, line {number}: {error}. Nothing was imported.") from None
+            raise ImportRefusedError(said.at(name, number, error)) from None
         seen[record.id] = number
         found.append(record)
         if len(found) > limits.rows:
-            raise ImportRefusedError(f"{name}: more than {limits.rows} records; split the file")
+            told = phrase("%(name)s: more than %(rows)s records; split the file", name=name, rows=limits.rows)
+            raise ImportRefusedError(told)
     return found
 
 
@@ -93,9 +96,11 @@ def _lines(stream: _Lines, name: str, limits: Limits, most: int) -> Iterator[byt
     while line := stream.readline(limits.line + 1):
         total += len(line)
         if len(line) > limits.line:
-            raise ImportRefusedError(f"{name}: a line is longer than {limits.line} bytes; is it JSONL?")
+            told = phrase("%(name)s: a line is longer than %(most)s bytes; is it JSONL?", name=name, most=limits.line)
+            raise ImportRefusedError(told)
         if total > most:
-            raise ImportRefusedError(f"{name}: becomes larger than {most} bytes; split the file")
+            told = phrase("%(name)s: becomes larger than %(most)s bytes; split the file", name=name, most=most)
+            raise ImportRefusedError(told)
         yield line
 
 
@@ -198,7 +203,8 @@ def put(database: Database, name: str, source: Source, plan: Plan, guideline_ver
         raise RefusedError(422, "name: 1 to 100 printable characters, without a slash")
     with database.read() as connection:
         if connection.execute(select(guideline).where(guideline.c.version == guideline_version)).first() is None:
-            raise RefusedError(422, f"guideline: there is no version {guideline_version!r}; write it first")
+            told = phrase("guideline: there is no version %(name)s; write it first", name=repr(guideline_version))
+            raise RefusedError(422, told)
         authors = _authors(connection, source.work)
     items = _planned(source, plan, authors)
     said = {**asdict(plan), "gold_share": round(planning.gold_share(items), 4)}
@@ -215,7 +221,9 @@ def _planned(source: Source, plan: Plan, authors: Mapping[str, Sequence[int]]) -
     if not rest:
         raise RefusedError(422, "records: there is nothing to label; prompts or samples are needed")
     if source.scores is not None and (missing := [one.id for one in rest if one.id not in source.scores]):
-        raise RefusedError(422, f"scores: {len(missing)} records have none, the first is {missing[0]!r}")
+        first = repr(missing[0])
+        told = phrase("scores: %(count)s records have none, the first is %(first)s", count=len(missing), first=first)
+        raise RefusedError(422, told)
     scores = None if source.scores is None else [source.scores[one.id] for one in rest]
     chosen = [
         replace(_item(rest[one.place], plan, "single", authors), chosen=one.stratum, propensity=one.propensity)
@@ -229,13 +237,13 @@ def _explained(source: Source, plan: Plan) -> list[NewItem]:
     """Practice items of which it is told how they were meant, in the order in which that was written down."""
     known = {one.id: one for one in source.work}
     if missing := [identity for identity in source.meant if identity not in known]:
-        raise RefusedError(422, f"meant: {missing[0]!r} is the id of no record that is imported")
+        raise RefusedError(422, phrase("meant: %(id)s is the id of no record that is imported", id=repr(missing[0])))
     found: list[NewItem] = []
     for identity, one in source.meant.items():
         try:
             fitting = one.fitting(known[identity])
         except ValueError as error:
-            raise RefusedError(422, f"meant: {error}") from None
+            raise RefusedError(422, phrase("meant: %(fault)s", fault=said.known(error))) from None
         ranks = None if fitting.ranks is None else list(fitting.ranks)
         told = {"reason": fitting.reason, "response": fitting.response}
         found.append(replace(_item(known[identity], plan, "practice", {}), gold=ranks, meant=told))

@@ -2,6 +2,7 @@
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
+from assent.label.phrases import phrase
 from assent.label.store import audit
 from assent.label.store.database import Database, now
 from assent.label.store.slots import OPEN, RefusedError
@@ -20,7 +21,7 @@ def retire(database: Database, number: int, actor: int, since: float | None, not
             select(item.c.stratum, item.c.retired, now().label("now")).where(item.c.id == number).with_for_update()
         ).first()
         if row is None or row.stratum != "gold":
-            raise RefusedError(404, f"there is no known answer to retire at item {number}")
+            raise RefusedError(404, phrase("there is no known answer to retire at item %(number)s", number=number))
         moment = row.now if since is None else since
         if not 0 <= moment <= row.now:
             raise RefusedError(422, "since: a moment in seconds since 1970, not after now")

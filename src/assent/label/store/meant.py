@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assent.label import schema
+from assent.label.store import said
 from assent.records import Prompt, Ranking, Samples
 
 LONGEST = 10_000  # characters of a reason
@@ -71,6 +72,6 @@ def parse(lines: Iterable[bytes | str], name: str) -> dict[str, Meant]:
             if identity in found:
                 raise ValueError(f"id: {identity!r} stands in two lines; keep one")
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{name}, line {number}: {error}. Nothing was imported.") from None
+            raise ValueError(said.at(name, number, error)) from None
         found[identity] = one
     return found
