@@ -97,6 +97,7 @@ MUTANTS = (
     Mutant("a part may forget its window", "engine/choice.py", "_error(expected, found) < PARITY and asked == windows", "_error(expected, found) < PARITY"),
     Mutant("the last layer adds other tokens", B, "hidden_states[0].index_select(0, rows)[None]", "hidden_states[:, : len(rows)]"),
     Mutant("the last layer is read as if it were whole", "engine/forward.py", "states if blocks.reads_few(self.module) else states.index_select(0, read)", "states[: len(read)]"),
+    Mutant("dropout by the number of tokens read", L, "first.shape[1] < length", "first.shape[1] < 0"),
     Mutant("steps in one call are taken unseen", "engine/choice.py", "_error(expected[-1:], [found]) < PARITY and", ""),
     Mutant("a step may forget its window", "engine/choice.py", "[found]) < PARITY and asked == windows", "[found]) < PARITY"),
     Mutant("a step forgets the biases", Y, "w.bias ? load(", "w.bias && w.steps < 0 ? load("),

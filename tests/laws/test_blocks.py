@@ -14,6 +14,7 @@ from assent.engine import blocks, decoding
 from assent.engine.choice import choose
 from assent.engine.decoding import pick
 from assent.engine.forward import RowForward
+from assent.engine.learner import ResidualDropout
 from assent.engine.machine import Machine
 from assent.engine.models import LanguageModel
 from assent.engine.processor import blocks as kernels
@@ -164,6 +165,20 @@ def test_the_last_layer_goes_on_where_it_is_read_and_nowhere_else(blank: Path, c
         assert set(seen) == {rows}
         for one, right in zip(found, expected, strict=True):
             torch.testing.assert_close(one, right, rtol=1e-4, atol=1e-4)
+
+
+def test_a_token_drops_the_same_whichever_others_are_read(blank: Path) -> None:
+    few, whole = (LanguageModel.load(blank, EXACT) for _ in range(2))
+    blocks.unfuse(whole.module, (blocks.Last,))
+    batch = tiny.texts(6)
+    found: list[Tensor] = []
+    for model in (few, whole):
+        dropout = ResidualDropout(model.module, 0.3)
+        with torch.no_grad(), dropout.active((1, 2, 3)):
+            found.append(model.forward.states_before(batch.prompts, batch.responses))
+    torch.testing.assert_close(*found, rtol=0, atol=1e-5)
+    with torch.no_grad():
+        assert not torch.allclose(found[0], few.forward.states_before(batch.prompts, batch.responses), atol=0.1)
 
 
 def with_gradients(model: LanguageModel, states: Tensor) -> list[Tensor]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from assent import objectives
 from assent.engine import distributed
+from assent.engine.attention import plans
 from assent.engine.batches import micro_batches
 from assent.engine.checkpoint import load_state, save_state
 from assent.engine.models import Model
@@ -218,7 +219,13 @@ class ResidualDropout:
         first: Tensor = output[0] if isinstance(output, tuple) else output
         seed = int(np.random.SeedSequence((*self._key, number)).generate_state(1)[0])
         generator = torch.Generator(first.device).manual_seed(seed)
-        uniform = torch.rand(first.shape, generator=generator, device=first.device)
+        draw = partial(torch.rand, generator=generator, device=first.device)
+        read, length = plans.rows_read(), plans.row_length()
+        if read is not None and first.dim() == 3 and first.shape[1] < length:
+            # drawn for the whole row: what a token drops does not depend on which others are read
+            uniform = draw((1, length, first.shape[2])).index_select(1, read)
+        else:
+            uniform = draw(first.shape)
         kept = (uniform >= self.rate).to(first) / (1 - self.rate)
         return (first * kept, *output[1:]) if isinstance(output, tuple) else first * kept
 

@@ -50,11 +50,22 @@ def in_force() -> Plan:
     return plan
 
 
-def rows_read() -> Tensor | None:
-    """Which tokens of the row are read after the last layer; None: all of them."""
+def _row_in_hand() -> "RowPlan | None":
     plan = _plan.get()
     rows = plan.rows if isinstance(plan, PrefillPlan) else plan
-    return rows.read if isinstance(rows, RowPlan) else None
+    return rows if isinstance(rows, RowPlan) else None
+
+
+def rows_read() -> Int[Tensor, " rows"] | None:
+    """Which tokens of the row are read after the last layer; None: all of them."""
+    row = _row_in_hand()
+    return None if row is None else row.read
+
+
+def row_length() -> int:
+    """How many tokens the row has; 0 where there is none."""
+    row = _row_in_hand()
+    return 0 if row is None else len(row.layout.ids)
 
 
 @contextlib.contextmanager
