@@ -199,6 +199,60 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1300, 360])
+def test_the_page_is_for_everybody(page: Path, browser: Any, width: int, scheme: str) -> None:
+    """No fault that axe-core knows, nothing is asked for, and what scrolls by itself takes the focus."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    tab, asked = context.new_page(), list[str]()
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(page.as_uri())
+    assert [f"{one['id']}: {one['nodes'][0]['html']}" for one in Axe().run(tab).response["violations"]] == []
+    assert asked == [page.as_uri()]
+    paper = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(25, 25, 24)"}[scheme]
+    wide = tab.evaluate(
+        "[...document.querySelectorAll('.wide')].map(one => [one.scrollWidth > one.clientWidth, one.tabIndex])"
+    )
+    assert all((place == 0) == scrolls for scrolls, place in wide)
+    context.close()
+
+
+def test_nothing_is_cut_on_paper(page: Path, browser: Any) -> None:
+    tab = browser.new_page(viewport={"width": 720, "height": 1000}, color_scheme="dark")
+    tab.goto(page.as_uri())
+    tab.emulate_media(media="print")
+    over = "[...document.querySelectorAll('table')].filter(one => one.getBoundingClientRect().right > 721).length"
+    assert tab.evaluate(over) == 0
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tab.evaluate("[...document.querySelectorAll('section details')].every(one => one.open)")
+    tab.close()
+
+
+def test_samples_are_searched_by_keyboard(page: Path, browser: Any) -> None:
+    tab = browser.new_page(viewport={"width": 1300, "height": 900})
+    tab.goto(page.as_uri())
+    tab.locator("#samples input[type=search]").focus()
+    status, focused = tab.locator("#samples [role=status]"), "document.activeElement.tagName"
+    total = status.inner_text()
+    tab.keyboard.type("no such words")
+    assert status.inner_text() == "0 prompts"
+    tab.keyboard.press("Control+a")
+    tab.keyboard.press("Delete")
+    assert status.inner_text() == total
+    tab.keyboard.press("Tab")
+    assert tab.evaluate(focused) == "SELECT"
+    tab.keyboard.press("ArrowDown")
+    assert status.inner_text() != total
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Space")
+    assert tab.locator("#samples [data-only=differ]").is_checked()
+    tab.close()
+
+
 @pytest.mark.parametrize("width", [1300, 400])
 def test_samples_are_searched_and_filtered(page: Path, browser: Any, width: int) -> None:
     tab, faults = browser.new_page(viewport={"width": width, "height": 900}), list[str]()

@@ -158,7 +158,7 @@ def grids(found: Mapping[str, Any]) -> list[Grid]:
         )
         for row in sorted(found["rows"], key=lambda row: order[row["verdict"]])
     )
-    columns = ("task", "prompt", "metric", before, after, "change", "p (Holm)", "", "items")
+    columns = ("task", "prompt", "metric", before, after, "change", "p (Holm)", "verdict", "items")
     count = {name: sum(row["verdict"] == name for row in found["rows"]) for name in order}
     note = (
         f"Gained {count['gained']}, lost {count['lost']}, no change shown {count['']}: paired over the same items, "
