@@ -8,7 +8,8 @@ exact   40 labelers with two tabs each, overlap 1, 3, 5; one in ten walks away, 
         whoever did least has done of the mean
 pace    40 labelers who save a draft every 3 seconds and hand in now and then: p95 of claim and submit in milliseconds,
         and megabytes that the server grows by in a minute
-kills   SIGKILL of the server, and of PostgreSQL, while everybody works; they ask again with the same key
+kills   SIGKILL of the server, and of PostgreSQL, while everybody works; they ask again with the same key. What all were
+        told until then is held against what is there (cannot_be, see label_history)
 crowd   with --long (or --crowd N): 200 labelers, first all in a rush, then at their pace: they wait, and nothing fails
 disk    with --long: a disk that is full, under either database (the tests of that)
 size    with --long: 100,000 items and 1,000,000 judgments, see label_size
@@ -94,12 +95,13 @@ def measure(name: str, url: str, folder: Path, size: Size, postgresql: kit.Serve
                 site.server.start()
             killed += 1
 
-    tally = site.run(1, twice=0.2, seconds=2.0, faults=faults)
+    tally = site.run(1, twice=0.2, seconds=2.0, revises=0.3, faults=faults)
     errors.update(tally.errors)
     found.update(site.counts(None))
-    lost = site.lost()
+    lost, strange = site.lost(), site.history()
     print(
-        f"  {name}: {killed} kills, {len(tally.acknowledged)} answers, {tally.retries} asked again, {lost} lost",
+        f"  {name}: {killed} kills, {len(tally.acknowledged)} answers, {tally.retries} asked again, {lost} lost, "
+        f"{len(site.events)} events of which {len(strange)} cannot be: {strange[:3]}",
         flush=True,
     )
     site.close()
@@ -111,6 +113,7 @@ def measure(name: str, url: str, folder: Path, size: Size, postgresql: kit.Serve
         "memory_mb_a_minute": round(grown, 2),
         **{key: found[key] for key in ("over_assigned", "unfinished", "duplicates", "books")},
         "lost": lost,
+        "cannot_be": len(strange),
         "errors": sum(errors.values()),
         "kinds_of_error": dict(errors),
         "kills": killed,
@@ -259,8 +262,8 @@ def main() -> int:
     for name, row in report.items():
         print(f"{name:12s}" + "".join(f"{row[one]!s:>15s}" for one in columns))
     crowds = [row["crowd"] for row in report.values() if "crowd" in row]
-    wrong = ("over_assigned", "unfinished", "lost", "duplicates", "errors", "books")
-    broken = [row for row in [*report.values(), *crowds] if any(row[one] for one in wrong)]
+    wrong = ("over_assigned", "unfinished", "lost", "duplicates", "errors", "books", "cannot_be")
+    broken = [row for row in [*report.values(), *crowds] if any(row.get(one) for one in wrong)]
     broken += [row for row in report.values() if row.get("full_disks", {"failed": 0, "passed": 1})["failed"]]
     toothless = [name for name, row in report.items() if row.get("lost_without_synchronous_commit") == 0]
     for name in toothless:

@@ -23,7 +23,9 @@ from assent.label import accounts
 from assent.label.store import backup, tables
 from assent.label.store.database import Database
 from assent.label.store.migrate import migrate
+from scripts.label_history import Event, History, Kept, wrong
 
+LEASE = 10.0  # seconds
 PROGRAM = "import sys, tyro; from assent.commands.label import Label; tyro.cli(Label, args=sys.argv[1:]).start()"
 
 
@@ -37,6 +39,7 @@ class Tally:
     errors: Counter = field(default_factory=Counter)
     retries: int = 0
     requests: int = 0
+    history: History = field(default_factory=History)
 
 
 class Server:
@@ -50,17 +53,8 @@ class Server:
         self.process: subprocess.Popen | None = None
 
     def start(self) -> None:
-        arguments = [
-            "serve",
-            "--data",
-            str(self.folder),
-            "--database",
-            self.url,
-            "--port",
-            str(self.port),
-            "--lease",
-            "10",
-        ]
+        place = ["--data", str(self.folder), "--database", self.url, "--port", str(self.port), "--lease", str(LEASE)]
+        arguments = ["serve", *place]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, *arguments],
@@ -89,8 +83,10 @@ class Server:
 class Labeler:
     """A browser with a session. Asks again, with the same body, when the server is away or busy."""
 
-    def __init__(self, port: int, cookie: str, tally: Tally, stop: threading.Event | None = None) -> None:
-        self.port, self.cookie, self.tally = port, cookie, tally
+    def __init__(
+        self, port: int, cookie: str, tally: Tally, stop: threading.Event | None = None, number: int = 0
+    ) -> None:
+        self.port, self.cookie, self.tally, self.number = port, cookie, tally, number
         self.stop = stop or threading.Event()
         self.connection: http.client.HTTPConnection | None = None
 
@@ -104,6 +100,23 @@ class Labeler:
         """JSON in, (status, JSON) out."""
         status, told = self.text(method, path, json.dumps(body))
         return status, json.loads(told)
+
+    def claim(self) -> tuple[int, Any]:
+        """Ask for a task, and note it."""
+        begun = self.tally.history.invoke("claim", self.number)
+        status, told = self.ask("POST", "/work/claim", {})
+        task = told["task"]["slot"] if status == 200 and told["task"] else ""
+        self.tally.history.end(begun, "ok" if status == 200 else "fail", task=task)
+        return status, told
+
+    def hand_in(self, deed: str, task: str, key: str, document: dict[str, Any]) -> tuple[int, Any]:
+        """Submit or revise, and note it; the key is the answer's note as well."""
+        begun = self.tally.history.invoke(deed, self.number, task, key)
+        body = {"key": key, "document": {**document, "note": key}}
+        status, told = self.ask("POST", f"/work/{task}/{deed}", body)
+        said = str(told["state"] if deed == "submit" else told["revision"]) if status == 200 else ""
+        self.tally.history.end(begun, "ok" if status == 200 else "fail" if status < 500 else "info", said)
+        return status, told
 
     def text(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
         """(status, text) of an answer."""
@@ -120,7 +133,7 @@ class Labeler:
                 answer = self.connection.getresponse()
                 status, data = answer.status, answer.read()
             except (OSError, http.client.HTTPException):
-                self.connection = None
+                self.close()
                 self.tally.retries += 1
                 time.sleep(min(0.05 * 2**attempt, 0.5))
                 continue
@@ -131,13 +144,13 @@ class Labeler:
             time.sleep(min(0.05 * 2**attempt, 0.5))
         raise RuntimeError(f"{method} {path}: the server stays away")
 
-    def work(self, seed: int, walks: float, twice: float, pause: float) -> None:
+    def work(self, seed: int, walks: float, twice: float, pause: float, revises: float = 0.0) -> None:
         """Claim, save, submit until nothing is left twice in a row, or until told to stop."""
         rng, idle = random.Random(seed), 0
         time.sleep(rng.random() * pause)
         while idle < 2 and not self.stop.is_set():
             start = time.perf_counter()
-            status, told = self.ask("POST", "/work/claim", {})
+            status, told = self.claim()
             spent = time.perf_counter() - start
             if status != 200:
                 self.tally.errors[f"claim {status}"] += 1
@@ -163,14 +176,16 @@ class Labeler:
                     self.tally.errors[f"draft {status}"] += 1
             key = str(uuid.uuid4())
             start = time.perf_counter()
-            status, told = self.ask("POST", f"/work/{task['slot']}/submit", {"key": key, "document": document})
+            status, told = self.hand_in("submit", task["slot"], key, document)
             self.tally.milliseconds.append(1000 * (spent + time.perf_counter() - start))
             if status == 200:
                 self.tally.acknowledged.append((task["slot"], told["state"]))
                 if rng.random() < twice:
-                    again = self.ask("POST", f"/work/{task['slot']}/submit", {"key": key, "document": document})
+                    again = self.hand_in("submit", task["slot"], key, document)
                     if again != (status, told):
                         self.tally.errors["a repeated key was answered otherwise"] += 1
+                for _ in range(2 if rng.random() < revises else 0):
+                    self.hand_in("revise", task["slot"], str(uuid.uuid4()), document)
             elif status != 409:
                 self.tally.errors[f"submit {status}"] += 1
 
@@ -181,13 +196,14 @@ class Site:
     def __init__(self, url: str, folder: Path, labelers: int) -> None:
         self.database = Database(url)
         migrate(self.database)
-        numbers = kit.people(self.database, labelers)
+        self.numbers = kit.people(self.database, labelers)
         with self.database.write() as connection:
-            people = [accounts.Person(number, "", "", "labeler", "train") for number in numbers]
+            people = [accounts.Person(number, "", "", "labeler", "train") for number in self.numbers]
             self.cookies = [accounts.start_session(connection, one) for one in people]
         self.server = Server(url, folder)
         self.server.start()
         self.acknowledged: list[tuple[str, str]] = []
+        self.events: list[Event] = []
 
     def run(
         self,
@@ -197,13 +213,18 @@ class Site:
         twice: float = 0.0,
         pause: float = 0.0,
         seconds: float = 0.0,
+        revises: float = 0.0,
         faults: Any = None,
     ) -> Tally:
         """Let everybody work, for some seconds or until nothing is left, while `faults` happen."""
         tally, stop = Tally(), threading.Event()
-        hands = [Labeler(self.server.port, cookie, tally, stop) for cookie in self.cookies for _ in range(tabs)]
+        hands = [
+            Labeler(self.server.port, cookie, tally, stop, number)
+            for number, cookie in zip(self.numbers, self.cookies, strict=True)
+            for _ in range(tabs)
+        ]
         threads = [
-            threading.Thread(target=hand.work, args=(n, walks, twice, pause), daemon=True)
+            threading.Thread(target=hand.work, args=(n, walks, twice, pause, revises), daemon=True)
             for n, hand in enumerate(hands)
         ]
         for thread in threads:
@@ -213,10 +234,24 @@ class Site:
         if seconds:
             time.sleep(seconds)
             stop.set()
-        for thread in threads:
+        for thread, hand in zip(threads, hands, strict=True):
             thread.join()
+            hand.close()
         self.acknowledged += tally.acknowledged
+        self.events += tally.history.events
         return tally
+
+    def history(self) -> list[str]:
+        """What cannot be of all that was asked and told, held against what is there."""
+        answer, slot, view = tables.answer, tables.slot, tables.view
+        with self.database.read() as connection:
+            columns = (answer.c.view, answer.c.item, answer.c.labeler, answer.c.revision, answer.c.state)
+            rows = connection.execute(select(*columns, answer.c.document["note"].as_string()))
+            kept = [Kept(*row) for row in rows]
+            tasks = dict(connection.execute(select(view.c.id, view.c.item)).all())
+            counted = select(slot.c.item, func.count()).group_by(slot.c.item)
+            places = dict(connection.execute(counted).all())
+        return wrong(self.events, kept, tasks, places, LEASE)
 
     def lost(self) -> int:
         """Acknowledged answers that are not there."""

@@ -92,6 +92,7 @@ class Database:
             self.url,
             pool_size=20,
             max_overflow=30,
+            pool_use_lifo=True,  # the last one used first: its cache knows the pages, and the others' stay small
             hide_parameters=True,  # values are people's, and errors go to the log
             connect_args={"timeout": self.busy_seconds, "check_same_thread": False},
         )
