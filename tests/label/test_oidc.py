@@ -62,9 +62,9 @@ def back(client: TestClient, where: str) -> Any:
     return client.get(where, headers={"Sec-Fetch-Site": "cross-site", "Origin": ""})
 
 
-def joined(site: Site, name: str = "Ada", role: str = "labeler") -> TestClient:
+def joined(site: Site, name: str = "Ada", role: str = "labeler", language: str = "") -> TestClient:
     client = site.client()
-    page = client.post(f"/invite/{site.invite(role)}/provider", data={"name": name, "language": "de"})
+    page = client.post(f"/invite/{site.invite(role)}/provider", data={"name": name, "language": language})
     assert page.status_code == 200
     where = page.text.partition('href="http')[2].partition('"')[0].replace("&amp;", "&")
     answer = back(client, httpx.get("http" + where).headers["location"])
@@ -81,7 +81,7 @@ def refused(answer: Any, status: int, sentence: str) -> None:
 
 
 def test_an_invitation_links_and_from_then_on_the_provider_is_enough(site: Site, provider: Provider) -> None:
-    client = joined(site)
+    client = joined(site, language="de")
     assert client.get("/session").json() == {"name": "Ada", "role": "labeler", "team": "train"}  # not an admin
     other = site.client()
     assert "Sign in with Quay" in other.get("/sign-in").text
