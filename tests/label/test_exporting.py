@@ -4,6 +4,8 @@ import hashlib
 import itertools
 import json
 import random
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -126,6 +128,34 @@ def test_the_manifest_has_the_hashes_and_the_same_export_has_the_same_bytes(data
     (folder / "out" / "rankings.jsonl").write_text("other")
     with pytest.raises(ValueError, match="nothing is overwritten"):
         first.write(folder / "out")
+
+
+def test_an_export_while_people_work_is_of_one_moment(database: Database) -> None:
+    """What is read twice of one moment is the same, whatever was handed in meanwhile, and the manifest counts it."""
+    kit.batch(database, kit.items(150, 1))
+    stop = threading.Event()
+
+    def work(number: int) -> None:
+        while not stop.is_set() and slots.claim(database, Worker(number, "train", 60))[0] is not None:
+            hand_in(database, Worker(number, "train", 60))
+
+    threads = [threading.Thread(target=work, args=(one,)) for one in kit.people(database, 3)]
+    for thread in threads:
+        thread.start()
+    counts: list[int] = []
+    for _ in range(3):
+        with database.snapshot() as connection:
+            first = exporting.export(connection, "first", SECRET)
+            time.sleep(0.15)
+            assert exporting.export(connection, "first", SECRET).files == first.files
+        said = first.manifest
+        counts.append(said["files"]["rankings.jsonl"]["records"])
+        assert said["files"]["answers.jsonl"]["records"] == counts[-1]
+        assert said["files"]["ratings.jsonl"]["records"] == 4 * counts[-1]
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert counts[0] < counts[2]  # others did go on
 
 
 def test_what_does_not_count_is_counted_and_kept_beside(database: Database) -> None:

@@ -82,7 +82,7 @@ class Database:
         elif self.url.get_backend_name() == "postgresql":
             self.url = self.url.set(drivername="postgresql+psycopg")
             more: dict[str, Any] = {"pool_pre_ping": True, "pool_timeout": 30, "hide_parameters": True}
-            self.engine = create_engine(self.url, pool_size=20, max_overflow=20, **more)
+            self.engine = create_engine(self.url, pool_size=20, max_overflow=20, pool_use_lifo=True, **more)
         else:
             raise StoreError(f"database: {self.url.drivername!r}; use sqlite:///PATH or postgresql://USER@HOST/NAME")
         self._plain = self.engine.execution_options(isolation_level="AUTOCOMMIT")
