@@ -91,22 +91,23 @@ def test_prompts_become_demonstrations_and_samples_rankings(
     (tmp_path / "guide.md").write_text("# Be helpful\n")
     run("guideline", tmp_path / "guide.md", "--version", "2", "--data", data)
     for name, file in (("writing", "prompts.jsonl"), ("ranking", "samples.jsonl")):
-        run(
-            "import", tmp_path / file, "--name", name, "--guideline", "2", "--overlap", 2, "--shared", 0, "--data", data
-        )
+        plan = ("--guideline", "2", "--overlap", 2, "--shared", 0, "--reviews", 1)
+        run("import", tmp_path / file, "--name", name, *plan, "--data", data)
     capsys.readouterr()
     run("key", "ring", "--scopes", "people", "status", "export", "import", "--data", data)
     key = capsys.readouterr().out.strip()
     monkeypatch.setenv("ASSENT_LABEL_KEY", key)
     files = (tmp_path / "prompts.jsonl", tmp_path / "samples.jsonl")
     run("simulate", *files, "--url", url, "--labelers", 4, "--threads", 2)
-    assert "28 tasks done by 4 labelers" in capsys.readouterr().out
+    assert "40 tasks done by 4 labelers" in capsys.readouterr().out
     run("freeze", "ranking", "--data", data)
     run("export", "ranking", "--output", tmp_path / "ranking", "--data", data)
     run("export", "writing", "--output", tmp_path / "writing", "--data", data)
     made = list(records.read(tmp_path / "writing" / "demonstrations.jsonl", Demonstration))
     assert {one.prompt.id for one in made} == {one.id for one in prompts[:6]}
     assert len(made) == 12
+    reviews = list(records.read(tmp_path / "writing" / "ratings.jsonl", Rating))
+    assert {one.id.rpartition("/")[0]: one.response.text for one in reviews} == {one.id: one.response for one in made}
     rankings = list(records.read(tmp_path / "ranking" / "rankings.jsonl", Ranking))
     assert len(rankings) == 16
     truth = {

@@ -64,6 +64,7 @@ class _Board:
     """What the hands of a simulation share: who is still to work, what was done, what went wrong."""
 
     waiting: list[tuple[Any, str]]
+    resting: list[tuple[Any, str]] = field(default_factory=list[tuple[Any, str]])
     done: int = 0
     wrong: list[str] = field(default_factory=list[str])
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -73,11 +74,19 @@ class _Board:
         with self.lock:
             return self.waiting.pop(0) if self.waiting else None
 
-    def back(self, one: tuple[Any, str]) -> None:
-        """Queue again, so that everybody gets a share of the work."""
+    def back(self, one: tuple[Any, str], kind: str) -> None:
+        """Queue again, so that everybody gets a share of the work; what was written may be for others to review."""
         with self.lock:
             self.done += 1
             self.waiting.append(one)
+            if kind == "demonstrate":
+                self.waiting += self.resting
+                self.resting.clear()
+
+    def rest(self, one: tuple[Any, str]) -> None:
+        """Nothing is left for somebody, as yet."""
+        with self.lock:
+            self.resting.append(one)
 
 
 def _work_through(url: str, key: str, known: dict[str, Any], board: _Board) -> None:
@@ -87,8 +96,8 @@ def _work_through(url: str, key: str, known: dict[str, Any], board: _Board) -> N
         try:
             browser = sessions.get(labeler.name) or _joined(url, key, labeler.name, team)
             sessions[labeler.name] = browser
-            if _one_task(browser, labeler, known):
-                board.back(one)
+            kind = _one_task(browser, labeler, known)
+            board.back(one, kind) if kind else board.rest(one)
         except Exception as error:  # one who stumbles does not stop the others
             board.wrong.append(f"{labeler.name}: {error}")
     for browser in sessions.values():
@@ -113,21 +122,19 @@ def _joined(url: str, key: str, name: str, team: str) -> Any:
     return browser
 
 
-def _one_task(browser: Any, labeler: Any, known: dict[str, Any]) -> bool:
-    """Do the next task; False when there is none."""
+def _one_task(browser: Any, labeler: Any, known: dict[str, Any]) -> str:
+    """Do the next task; its kind, or "" when there is none."""
     task = _asked(browser, "POST", "/work/claim", {})["task"]
     if task is None:
-        return False
+        return ""
     prompt = known.get("\x1f".join(one["content"] for one in task["prompt"]["messages"]))
     if prompt is None:
         raise ValueError("a prompt that none of the files has; name the files that were imported")
-    document = _demonstration(labeler, prompt) if task["kind"] == "demonstrate" else _ranking(labeler, prompt, task)
-    if task["kind"] == "review":
-        del document["ranks"]
+    document = {"demonstrate": _demonstration, "rank": _ranking, "review": _review}[task["kind"]](labeler, prompt, task)
     path = f"/work/{task['slot']}"
     _asked(browser, "PUT", f"{path}/draft", {"document": document, "version": task["draft_version"]})
     _asked(browser, "POST", f"{path}/submit", {"key": str(uuid.uuid4()), "document": document})
-    return True
+    return task["kind"]
 
 
 def _asked(browser: Any, method: str, path: str, body: dict[str, Any], tries: int = 20) -> Any:
@@ -150,24 +157,26 @@ def _asked(browser: Any, method: str, path: str, body: dict[str, Any], tries: in
 
 
 def _ranking(labeler: Any, prompt: records.Prompt, task: dict[str, Any]) -> dict[str, Any]:
-    responses = [records.Response(text=one["text"]) for one in task["responses"]]
-    keys = [one["key"] for one in task["responses"]]
-    ranked = labeler.rank(prompt, responses)
-    rated = [labeler.rate(prompt, one) for one in responses]
+    ranked = labeler.rank(prompt, [records.Response(text=one["text"]) for one in task["responses"]])
+    ranks = dict(zip((one["key"] for one in task["responses"]), ranked.ranks, strict=True))
+    return {**_review(labeler, prompt, task), "ranks": ranks, "seconds": ranked.seconds}
+
+
+def _review(labeler: Any, prompt: records.Prompt, task: dict[str, Any]) -> dict[str, Any]:
+    rated = {one["key"]: labeler.rate(prompt, records.Response(text=one["text"])) for one in task["responses"]}
     return {
         "schema": task["questions"]["version"],
         "ratings": {
             key: {"overall": one.overall, "flags": {name: bool(value) for name, value in one.flags.items()}}
-            for key, one in zip(keys, rated, strict=True)
+            for key, one in rated.items()
         },
-        "ranks": dict(zip(keys, ranked.ranks, strict=True)),
         "prompt_flags": {},
         "note": "",
-        "seconds": ranked.seconds,
+        "seconds": sum(one.seconds for one in rated.values()),
     }
 
 
-def _demonstration(labeler: Any, prompt: records.Prompt) -> dict[str, Any]:
+def _demonstration(labeler: Any, prompt: records.Prompt, _: dict[str, Any]) -> dict[str, Any]:
     made = labeler.demonstrate(prompt)
     return {"schema": 1, "response": made.response, "prompt_flags": {}, "note": "", "seconds": made.seconds}
 
