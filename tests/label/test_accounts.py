@@ -298,6 +298,31 @@ def test_where_a_code_is_set_up_it_is_asked_for(site: Site) -> None:
     assert sign_in(site.client(), "Root") == 401
     code = codes.time_code(key, int(site.database.now() // 30))
     assert sign_in(site.client(), "Root", code=code) == 200
+    assert sign_in(site.client(), "Root", code=code) == 401
+
+
+def test_a_code_is_taken_once(database: Database) -> None:
+    """Nobody who looks over a shoulder signs in with it as well, not even at the same moment."""
+    one = joined(database, "Root", "admin")
+    key = database.transact(lambda connection: codes.set_up(connection, one.id)).partition("secret=")[2][:32]
+    moment = int(database.now() // 30)
+    code, later = codes.time_code(key, moment), codes.time_code(key, moment + 1)
+    taken: list[bool] = []
+
+    def enter() -> None:
+        taken.append(database.transact(lambda connection: codes.spend(connection, one.id, code)))
+
+    hands = [threading.Thread(target=enter) for _ in range(8)]
+    for hand in hands:
+        hand.start()
+    for hand in hands:
+        hand.join()
+    assert sorted(taken) == [False] * 7 + [True]
+    with database.read() as connection:
+        assert accounts.known(connection, "Root", PASSWORD, code) is None
+        assert accounts.known(connection, "Root", PASSWORD, codes.time_code(key, moment - 1)) is None
+        assert accounts.known(connection, "Root", PASSWORD, later) is not None
+        assert not codes.matches(connection, key, "000000", 0) or "000000" in (code, later)
 
 
 # -- keys and secrets ----------------------------------------------------------------------------------------

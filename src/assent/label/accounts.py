@@ -193,7 +193,7 @@ def known(connection: Connection, name: str, password: str, code: str = "") -> P
         return None
     if row is None or row.state != "active" or row.password is None:
         return None
-    if row.totp is not None and not codes.matches(connection, row.totp, code):
+    if row.totp is not None and not codes.matches(connection, row.totp, code, row.spent):
         return None
     return Person(row.id, row.uid, row.name, row.role, row.team, language=row.language)
 

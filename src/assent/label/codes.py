@@ -20,12 +20,27 @@ def set_up(connection: Connection, number: int) -> str:
     return f"otpauth://totp/Assent:{number}?secret={key}&issuer=Assent"
 
 
-def matches(connection: Connection, key: str, code: str) -> bool:
-    """Whether a six-digit code is right now, or was half a minute ago or will be."""
+def matches(connection: Connection, key: str, code: str, spent: int) -> int:
+    """The half minute whose code this is: now, or the one before or after; 0 for a wrong code.
+
+    spent: the half minute of the last code that was taken; none is taken twice, nor an older one (RFC 6238, 5.2).
+    """
     moment = int(connection.execute(select(now())).scalar_one() // 30)
-    right = [time_code(key, moment + shift) for shift in (-1, 0, 1)]
-    matches = [hmac.compare_digest(one.encode(), code.strip().encode()) for one in right]  # all, in even time
-    return any(matches)
+    found = [
+        (moment + shift) * hmac.compare_digest(time_code(key, moment + shift).encode(), code.strip().encode())
+        for shift in (-1, 0, 1)  # all, in even time
+    ]
+    return max(one if one > spent else 0 for one in found)
+
+
+def spend(connection: Connection, number: int, code: str) -> bool:
+    """Take a person's code for good, if they have an authenticator; False when it is not right, or no longer."""
+    row = connection.execute(select(person.c.totp, person.c.spent).where(person.c.id == number)).one()
+    if row.totp is None:
+        return True
+    moment = matches(connection, row.totp, code, row.spent)
+    newer = update(person).where(person.c.id == number, person.c.spent < moment).values(spent=moment)
+    return connection.execute(newer).rowcount == 1
 
 
 def time_code(key: str, moment: int) -> str:

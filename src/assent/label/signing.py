@@ -107,6 +107,8 @@ def enter(request: Request, name: str, password: str, code: str = "") -> tuple[P
     one = found
     before = request.cookies.get(request.app.state.settings.cookie, "")
     with database.write() as connection:
+        if not codes.spend(connection, one.id, code):  # somebody else was faster with it
+            raise HTTPException(401, "the name, the password or the code is wrong")
         throttling.passed(connection, number)
         if before:
             accounts.end_session(connection, before)

@@ -14,6 +14,7 @@ person = Table(
     Column("team", String(20), nullable=False, server_default="train"),  # train | heldout
     Column("password", Text),
     Column("totp", String(64)),
+    Column("spent", Integer, nullable=False, server_default="0"),  # the half minute of the last code that was taken
     Column("state", String(20), nullable=False, server_default="active"),  # active | disabled | deleted
     Column("created", Float, nullable=False),
     Column("language", String(20), nullable=False, server_default=""),  # of the screens; "": what the browser asks for

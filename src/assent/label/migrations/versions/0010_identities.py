@@ -1,4 +1,4 @@
-"""Who somebody is to a provider of sign-ins, and sign-ins that are on their way."""
+"""Who somebody is to a provider of sign-ins, sign-ins that are on their way, and the last code of an authenticator."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Make the tables, and the column."""
+    op.add_column("person", sa.Column("spent", sa.Integer(), server_default="0", nullable=False))
     op.create_table(
         "identity",
         sa.Column("issuer", sa.String(length=300), nullable=False),
@@ -34,3 +35,4 @@ def downgrade() -> None:
     op.drop_table("begun")
     op.drop_index("ix_identity_person", table_name="identity")
     op.drop_table("identity")
+    op.drop_column("person", "spent")
