@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy import text as text_of
 
 from assent import records
 from assent.label import quality, schema
@@ -288,6 +289,21 @@ def _digest_of(plan: dict[str, Any], source: Source) -> str:
     for one in source.work:
         whole.update(json.dumps(records.to_json(one), sort_keys=True).encode())
     return whole.hexdigest()
+
+
+def test_a_review_that_cannot_be_read_does_not_take_the_pages_down(site: Site) -> None:
+    batch(site.database, 2)
+    ada, bob = kit.people(site.database, 2)
+    for text in ("One.", "Two."):
+        do(site.database, ada, text)
+    for _ in range(2):
+        do(site.database, bob, overall=2)
+    with site.database.write() as connection:
+        connection.execute(text_of("DROP TRIGGER answer_UPDATE"))
+        connection.execute(text_of("UPDATE answer SET document = '{\"ratings\": 7}' WHERE id = 3"))
+    lead = site.person("lead", "Lena")
+    assert lead.get("/manage/batches/first/quality").json()["reviews"]["reviews"] == 1
+    assert lead.get("/lead/adjudication").text.count("a demonstration that others rate low") == 1
 
 
 def test_practice_is_not_reviewed(light: Database) -> None:

@@ -8,6 +8,7 @@ is asked about anew, and what was said of the earlier text stays and counts no m
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,24 +127,29 @@ def _read(connection: Connection, asked: Sequence[int]) -> list[Review]:
         .join(who, who.c.id == answer.c.labeler)
         .join(wrote, wrote.c.id == author.c.person)
     )
-    given = _of_items(connection, rows, asked)
+    given = sorted(_of_items(connection, rows, asked), key=lambda row: row.id)
     written = _of_items(connection, _last(), sorted({row.repeats for row in given}))
-    texts = {(row.item, row.labeler): row.document["response"] for row in written}
-    return [
-        Review(
-            asked=row.item,
-            item=row.repeats,
-            record=row.record.rpartition("#")[0],
-            writer=row.writer,
-            reviewer=row.reviewer,
-            overall=said["overall"],
-            flags=said["flags"],
-            note=row.document["note"],
-            current=texts.get((row.repeats, row.person)) == row.responses[0]["text"],
-        )
-        for row in sorted(given, key=lambda row: row.id)
-        for said in row.document["ratings"].values()
-    ]
+    texts = {(row.item, row.labeler): row.document for row in written}
+    found: list[Review] = []
+    for row in given:
+        with suppress(KeyError, TypeError, ValueError, AttributeError):  # one that cannot be read is left out
+            found.append(_review(row, texts.get((row.repeats, row.person))))
+    return found
+
+
+def _review(row: Any, written: Any) -> Review:
+    (said,) = row.document["ratings"].values()
+    return Review(
+        asked=row.item,
+        item=row.repeats,
+        record=row.record.rpartition("#")[0],
+        writer=row.writer,
+        reviewer=row.reviewer,
+        overall=int(said["overall"]),
+        flags=dict(said["flags"]),
+        note=str(row.document["note"]),
+        current=written is not None and written["response"] == row.responses[0]["text"],
+    )
 
 
 def _of_items(connection: Connection, rows: Any, numbers: Sequence[int]) -> list[Any]:
