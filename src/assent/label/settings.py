@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from assent.run import atomically
+
 PLACEHOLDERS = ("secret", "changeme", "change", "default", "example", "password", "placeholder", "todo", "12345678")
 VARIABLE, OIDC_VARIABLE = "ASSENT_LABEL_SECRET", "ASSENT_LABEL_OIDC_SECRET"
 
@@ -84,13 +86,11 @@ def secret(directory: Path) -> bytes:
         return os.environ[VARIABLE].encode()
     path = directory / "secret"
     if not path.exists():
-        directory.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".secret-{secrets.token_hex(4)}")
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with (
+            atomically(path) as temporary,
+            os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file,
+        ):
             file.write(secrets.token_hex(32))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
     return _private(path)
 
 

@@ -9,7 +9,6 @@ import base64
 import gzip
 import hashlib
 import json
-import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from assent.label.store import audit, tables
 from assent.label.store.database import Database, StoreError
 from assent.label.store.migrate import migrate, revision
 from assent.label.store.tables import answer, batch, item, slot, view
+from assent.run import atomically
 
 FORMAT = 1
 LEFT = ("session", "attempt", "surveyed", "delivery", "begun")
@@ -28,32 +28,33 @@ CHUNK = 1000
 
 
 def backup(database: Database, path: Path) -> dict[str, Any]:
-    """Write a backup of one moment; what it says of itself. The file is whole or not there."""
+    """Write a backup of one moment; what it says of itself. The file is whole and on disk, or not there."""
     if path.exists():
         raise ValueError(f"{path} exists; choose a new file, backups never overwrite")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
     known = revision(database)
     if known is None:
         raise StoreError("the database is empty; there is nothing to back up")
-    try:
-        with database.snapshot() as connection, gzip.open(temporary, "wb") as file:
-            summary: dict[str, Any] = {"format": FORMAT, "revision": known, "tables": {}}
-            file.write(_line({"format": FORMAT, "revision": known}))
-            for table in _tables(connection):
-                count, whole = 0, hashlib.sha256()
-                for row in _rows(connection, table):
-                    line = _line({"table": table.name, "row": row})
-                    file.write(line)
-                    whole.update(line)
-                    count += 1
-                summary["tables"][table.name] = {"rows": count, "sha256": whole.hexdigest()}
-            file.write(_line({"summary": summary}))
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomically(path) as temporary:
+        try:
+            return _written(database, known, temporary)
+        except BaseException:
+            temporary.unlink(missing_ok=True)  # a disk may be full of it
+            raise
+
+
+def _written(database: Database, known: str, path: Path) -> dict[str, Any]:
+    summary: dict[str, Any] = {"format": FORMAT, "revision": known, "tables": {}}
+    with database.snapshot() as connection, gzip.open(path, "wb") as file:
+        file.write(_line({"format": FORMAT, "revision": known}))
+        for table in _tables(connection):
+            count, whole = 0, hashlib.sha256()
+            for row in _rows(connection, table):
+                line = _line({"table": table.name, "row": row})
+                file.write(line)
+                whole.update(line)
+                count += 1
+            summary["tables"][table.name] = {"rows": count, "sha256": whole.hexdigest()}
+        file.write(_line({"summary": summary}))
     return summary
 
 

@@ -6,7 +6,6 @@ in one transaction, is in a fixed order, and says nothing of when it was made: t
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from assent.label.store import batches, reviews
 from assent.label.store.slots import RefusedError
 from assent.label.store.tables import adjudication, answer, item, person, view
 from assent.records import FLAGS, Demonstration, Prompt, Ranking, Rating, Record, Response
+from assent.run import atomically
 
 FILES = ("demonstrations.jsonl", "rankings.jsonl", "ratings.jsonl", "answers.jsonl")
 FORMAT = 1
@@ -39,19 +39,18 @@ class Export:
         return json.loads(self.files["manifest.json"])
 
     def write(self, directory: Path) -> None:
-        """Write the files, each whole or not at all. Raises ValueError when the directory has other files of theirs."""
+        """Write the files, each whole or not at all, and on disk when this returns.
+
+        Raises ValueError when the directory has other files of theirs.
+        """
         directory.mkdir(parents=True, exist_ok=True)
         for name, data in self.files.items():
             path = directory / name
             if path.exists() and path.read_bytes() != data:
                 raise ValueError(f"{path} exists with other contents; choose a new directory, nothing is overwritten")
         for name, data in self.files.items():  # the manifest comes last: with it, the export is whole
-            temporary = directory / f".{name}-{os.getpid()}"
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, directory / name)
+            with atomically(directory / name) as temporary:
+                temporary.write_bytes(data)
 
 
 def export(connection: Connection, name: str, secret: bytes, floor: float = 0.0) -> Export:
