@@ -1,5 +1,6 @@
 """`assent evaluate` on rankings and ratings: every result of section 4.1, and what is refused."""
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +70,22 @@ def test_an_export_gives_section_4_1(export: Path, tmp_path: Path, capsys: pytes
     printed = capsys.readouterr().out
     for words in ("held out (8)", "Davidson-Luce", "At equal length", "hallucination", "Sample size", "chains of wins"):
         assert words in printed
+
+
+def test_prompts_of_several_sources_stand_apart() -> None:
+    """Two sources: of one the policy wins all, of the other none; of one source alone there is nothing to part."""
+    rows = simulated(60, 10)
+    parted = [
+        replace(row, prompt=replace(row.prompt, source=name), ranks=(3, 2, 1) if name == "instruct" else (1, 2, 3))
+        for row, name in zip(rows, itertools.cycle(("instruct", "gpt")), strict=False)
+    ]
+    found = people.judged(parted, [], people.Question(baseline="sft", held_out={"l1"}))
+    rates = {(row["policy"], row["source"], row["group"]): row["value"] for row in found["by_source"]}
+    assert rates["ppo", "instruct", "all"] == rates["base", "gpt", "all"] == 1
+    assert rates["ppo", "gpt", "training"] == rates["base", "instruct", "held_out"] == 0
+    assert people.judged(rows, [], people.Question(baseline="sft"))["by_source"] == []
+    (grid,) = [one for one in grids(found) if one.title.startswith("By source of prompts")]
+    assert {row[2].text for row in grid.rows} == {"instruct", "gpt"}
 
 
 def test_ratings_alone_order_what_they_rate(export: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ was planned is held against what was collected. `people_table` prints them.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
@@ -114,10 +114,22 @@ def compared(rankings: Sequence[Ranking], question: Question) -> Row:
         paired.append(({"policy": one, "other": other, **spread(found)}, p_value(found)))
     return {
         "win_rates": [_rate(one) for one in rates.values()],
+        "by_source": list(_by_source(rankings, question)),
         "at_equal_length": [_at_equal_length(rankings, policy, baseline) for policy in policies],
         "paired": with_holm(paired),
         "plan": [planned(question, rankings, policy) for policy in policies] if question.detect else [],
     }
+
+
+def _by_source(rankings: Sequence[Ranking], question: Question) -> Iterator[Row]:
+    """Win rates by where the prompts are from, such as the paper's two distributions (Figure 3); nothing for one."""
+    parts: dict[str, list[Ranking]] = {}
+    for row in rankings:
+        parts.setdefault(row.prompt.source or "unnamed", []).append(row)
+    for source, rows in parts.items() if len(parts) > 1 else ():
+        if any(response.policy == question.baseline for row in rows for response in row.responses):
+            rates = preference.preferences(rows, question.baseline, question.held_out).values()
+            yield from (_rate(one) | {"source": source} for one in rates if one.slice.use_case == preference.ALL)
 
 
 def _rate(one: preference.Preference) -> Row:

@@ -11,6 +11,10 @@ PAPER_RATES = (
     "The paper, against its 175B SFT model (text): 175B InstructGPT 73.4 +- 2 %, FLAN 29.8 +- 2, T0 26.8 +- 2. Read "
     "off Figure 3, training labelers: PPO-ptx .52, .55, .65 and GPT .13, .19, .23 at 1.3B, 6B, 175B."
 )
+PAPER_GPT_PROMPTS = (
+    "The paper has two distributions. Read off Figure 3, prompts to GPT-3, training labelers: PPO-ptx .41, .50, .60 "
+    "and GPT .13, .16, .21; prompts to InstructGPT: .52, .55, .65 and .13, .19, .23."
+)
 PAPER_LIKERT = "Read off the paper's Figure 5, 175B: GPT 2.6, prompted 3.5, SFT 4.1, PPO-ptx 4.8, FLAN 3.4, T0 3.3."
 PAPER_FLAGS = (
     "The paper: hallucination 41 % of GPT and 21 % of InstructGPT on closed-domain tasks (text); read off Figure 4, "
@@ -40,15 +44,26 @@ def _rates(found: Mapping[str, Any]) -> Iterator[Grid]:
     parts = [row for row in rates if row["use_case"] != "all" and row["group"] == "all"]
     if len({row["use_case"] for row in parts}) > 1:
         yield _rate_grid(f"By use case: {over}", parts)
+    yield _rate_grid(f"By source of prompts: {over}", found.get("by_source", []), PAPER_GPT_PROMPTS, by="source")
 
 
-def _rate_grid(title: str, rows: Sequence[Mapping[str, Any]], *extra: str) -> Grid:
-    columns = ("policy", "labelers", "use case", "win rate", "this team only", "wins", "ties", "losses", "prompts")
+def _rate_grid(title: str, rows: Sequence[Mapping[str, Any]], *extra: str, by: str = "use_case") -> Grid:
+    columns = (
+        "policy",
+        "labelers",
+        by.replace("_", " "),
+        "win rate",
+        "this team only",
+        "wins",
+        "ties",
+        "losses",
+        "prompts",
+    )
     cells = tuple(
         (
             words(row["policy"]),
             words(f"{GROUPS[row['group']]} ({row['labelers']})"),
-            words(row["use_case"]),
+            words(row[by]),
             interval(row),
             _team(row),
             *(words(row[name]) for name in ("wins", "ties", "losses", "prompts")),
