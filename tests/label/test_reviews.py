@@ -236,6 +236,12 @@ def test_the_lead_sees_means_spread_and_what_is_rated_low(site: Site) -> None:
     for words in ("Poor &lt;b&gt;", "2 of 7", "3 of 7", f"says {bob}", "Gives harmful advice"):
         assert words in shown
     assert "labeler-" not in shown
+    at = "/manage/batches/first/export/demonstrations.jsonl"
+    counts = {floor: len(lead.get(at, params={"floor": floor}).text.splitlines()) for floor in (0, 2.5, 2.6, 7)}
+    assert counts == {0: 3, 2.5: 3, 2.6: 2, 7: 0}
+    program = site.key("export").get("/api/v1/batches/first/export/demonstrations.jsonl", params={"floor": 5})
+    assert program.text.count("Good") == len(program.text.splitlines()) == 1
+    assert lead.get(at, params={"floor": 8}).status_code == 422
     assert lead.post(f"/lead/items/{number}/decision", data={"decision": "keep"}).status_code == 303
     assert "a demonstration that others rate low" not in lead.get("/lead/adjudication").text
 

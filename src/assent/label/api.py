@@ -114,9 +114,12 @@ def freeze(request: Request, name: str, key: Importing) -> None:
 
 
 @router.get("/batches/{name}/export/{file}")
-def export(request: Request, name: str, file: str, key: Exporting) -> Response:
-    """A file of a batch's export: manifest.json names them all."""
-    return manage.export_file(request, name, file, None)
+def export(request: Request, name: str, file: str, key: Exporting, floor: manage.Floor = 0.0) -> Response:
+    """A file of a batch's export: manifest.json names them all.
+
+    floor: demonstrations are left out that other labelers rated lower on average, or not at all.
+    """
+    return manage.export_file(request, name, file, None, floor)
 
 
 @router.put("/guidelines/{version}", status_code=204)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection, select
 
@@ -40,6 +40,9 @@ ACCESS = {
     "POST /manage/keys": access.ADMINS,
     "DELETE /manage/keys/{number}": access.ADMINS,
 }
+
+
+Floor = Annotated[float, Query(ge=0, le=7)]
 
 
 class NewGuideline(BaseModel):
@@ -163,15 +166,15 @@ def freeze(request: Request, name: str) -> None:
 
 
 @router.get("/batches/{name}/export/{file}")
-def export(request: Request, name: str, file: str) -> Response:
-    """A file of a batch's export."""
-    return export_file(request, name, file, access.person(request).id)
+def export(request: Request, name: str, file: str, floor: Floor = 0.0) -> Response:
+    """A file of a batch's export; floor: without demonstrations that others rated lower on average, or not at all."""
+    return export_file(request, name, file, access.person(request).id, floor)
 
 
-def export_file(request: Request, name: str, file: str, actor: int | None) -> Response:
+def export_file(request: Request, name: str, file: str, actor: int | None, floor: float) -> Response:
     """A file of an export as a download."""
     with _database(request).snapshot() as connection:
-        made = exporting.export(connection, name, request.app.state.settings.secret)
+        made = exporting.export(connection, name, request.app.state.settings.secret, floor)
     if file not in made.files:
         raise RefusedError(404, unlisted("file", file, made.files))
     if file != "manifest.json":
