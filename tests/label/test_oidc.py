@@ -107,6 +107,7 @@ def accounts_by_password(site: Site, name: str) -> int:
 def test_whoever_has_a_password_links_from_their_account(site: Site) -> None:
     client = site.person("lead", "Lena")
     assert "Sign in with Quay from now on" in client.get("/account").text
+    assert all(f'action="/account/{one}"' in client.get("/account").text for one in ("password", "code"))
     assert back(client, gone(client, "/account/provider")).headers["location"] == "/account"
     assert "You sign in with Quay." in client.get("/account").text
     other = site.client()
@@ -164,6 +165,7 @@ def test_without_a_password_the_provider_is_the_second_factor(folder: Path, site
     strict = Site.at(folder, oidc=known, codes=True)
     again = strict.client(Cookie="; ".join(f"{name}={value}" for name, value in client.cookies.items()))
     assert again.get("/lead").status_code == 200
+    assert not any(f'action="/account/{one}"' in again.get("/account").text for one in ("password", "code"))
     answer = again.post("/session/password", json={"old": "x", "new": "another heron, another wharf"})
     assert answer.status_code == 401
     assert again.post("/session/code").status_code == 200

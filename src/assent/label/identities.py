@@ -66,6 +66,8 @@ def join(connection: Connection, token: str, name: str, issuer: str, subject: st
     return made
 
 
-def linked(connection: Connection, number: int) -> bool:
-    """Whether somebody can sign in at the provider."""
-    return connection.execute(select(identity.c.person).where(identity.c.person == number)).first() is not None
+def ways(connection: Connection, number: int) -> tuple[bool, bool]:
+    """Whether somebody can sign in at the provider, and whether by a password."""
+    rows = select(person.c.password, identity.c.person).outerjoin(identity, identity.c.person == person.c.id)
+    row = connection.execute(rows.where(person.c.id == number)).first()
+    return (False, False) if row is None else (row.person is not None, row.password is not None)

@@ -123,8 +123,8 @@ def account(request: Request) -> Response:
 def _account(request: Request, status: int = 200, fault: str = "", url: str = "") -> Response:
     needed = not url and access.needs_code(request, access.person(request))
     with request.app.state.database.read() as connection:
-        linked = identities.linked(connection, access.person(request).id)
-    values = {"url": url, "needed": needed, "provider": _provider(request), "linked": linked}
+        linked, password = identities.ways(connection, access.person(request).id)
+    values = {"url": url, "needed": needed, "provider": _provider(request), "linked": linked, "password": password}
     return page(request, "account.html.j2", status, fault=fault, **values)
 
 
