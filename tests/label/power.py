@@ -192,13 +192,12 @@ class Recorder:
 
 
 def careless(made: Database, journal: str, synchronous: str) -> None:
-    """Another journal and another care than Assent's, where they are named."""
-    if journal == "wal":
-        database.wal_is_safe = lambda version: True  # for one process it is; its race needs two
+    """With a write-ahead log or a rollback journal, whatever SQLite's version; with another care where one is named."""
+    database.wal_is_safe = lambda version: journal == "wal"  # for one process it is; its race needs two
 
     @event.listens_for(made.engine, "connect")
     def connected(raw: Any, _: Any) -> None:
-        if journal not in ("", "wal"):
+        if journal not in ("rollback", "wal"):
             raw.execute(f"PRAGMA journal_mode = {journal}")
         if synchronous:
             raw.execute(f"PRAGMA synchronous = {synchronous}")

@@ -54,7 +54,7 @@ def found(folder: Path, journal: str, synchronous: str, moments: int = 60) -> li
     return wrong
 
 
-@pytest.mark.parametrize("journal", ["", "wal"])
+@pytest.mark.parametrize("journal", ["rollback", "wal"])
 def test_what_was_acknowledged_survives_a_loss_of_power(folder: Path, journal: str) -> None:
     assert found(folder, journal, "") == []
 
@@ -62,7 +62,7 @@ def test_what_was_acknowledged_survives_a_loss_of_power(folder: Path, journal: s
 @pytest.mark.parametrize(
     ("journal", "synchronous"),
     [
-        ("", "OFF"),
+        ("rollback", "OFF"),
         ("wal", "NORMAL"),
         ("delete", "FULL"),  # SQLite's own defaults: the removal of the journal is not synced, so it may come back
     ],
@@ -74,7 +74,7 @@ def test_less_care_would_be_noticed(folder: Path, journal: str, synchronous: str
         assert any("integrity_check" in one or "cannot be read" in one for one in wrong), wrong
 
 
-@pytest.mark.parametrize("journal", ["", "wal"])
+@pytest.mark.parametrize("journal", ["rollback", "wal"])
 def test_a_fault_at_every_operation_in_turn(folder: Path, journal: str) -> None:
     """What failed is told in a sentence and is not there, or told as unsure; sent again, it is there once."""
     url, people = furnished(folder / "home", 400, 1, 1)
@@ -85,6 +85,6 @@ def test_a_fault_at_every_operation_in_turn(folder: Path, journal: str) -> None:
         "EIO FullError: the server's disk fails; what was sent may not be saved, try again later",
     }
     assert {what for what in said if "Error" in what} <= allowed, said
-    assert sum(said.values()) > (100 if journal == "" else 20), said
+    assert sum(said.values()) > (100 if journal == "rollback" else 20), said
     assert {"ENOSPC", "EIO"} == {what.partition(" ")[0] for what in said if "Error" in what}
     assert power.wrong(url, []) == []
