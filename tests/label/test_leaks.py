@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from assent.label import book, gold, quality
 from assent.label.book import Judged
@@ -134,6 +134,17 @@ def test_from_its_moment_on_nothing_counts_and_nothing_is_removed(light: Databas
         assert known.retired(connection, 1) == [(1, second)]
     assert known.retire(light, 1, workers[0].id, None, "") == second  # the earlier moment stays
     assert gold.gate(again.rows)["seen"] == 1
+
+
+def test_a_retired_key_that_was_parked_does_not_come_back(database: Database) -> None:
+    worker = gold_batch(database, 1)[0]
+    with database.write() as connection:
+        connection.execute(update(tables.item).where(tables.item.c.id == 1).values(state="parked"))
+    known.retire(database, 1, worker.id, None, "")
+    batches.release(database, 1, worker.id)
+    do(database, worker, {"record-0": KEY, "record-1": KEY})
+    do(database, worker, {"record-0": KEY, "record-1": KEY})
+    assert slots.claim(database, worker) == (None, 0)
 
 
 def test_what_is_no_known_answer_is_not_retired(database: Database) -> None:

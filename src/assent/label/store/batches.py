@@ -208,7 +208,8 @@ def release(database: Database, number: int, actor: int) -> None:
             raise RefusedError(409, phrase("item %(number)s is not parked", number=number))
         connection.execute(update(item).where(item.c.id == number).values(state="open", skips=0))
         again = {"state": "open", "labeler": None, "expires": 0}
-        connection.execute(update(slot).where(slot.c.item == number, slot.c.state == "void").values(**again))
+        if row.retired is None:
+            connection.execute(update(slot).where(slot.c.item == number, slot.c.state == "void").values(**again))
         audit.append(connection, actor, "released", f"item {number}")
 
     database.transact(work)
