@@ -45,6 +45,14 @@ def qwen() -> Any:
     return module
 
 
+def qwen3() -> Any:
+    """Norms of queries and keys."""
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    shape: dict[str, Any] = {"intermediate_size": 34, "num_attention_heads": 4, "num_key_value_heads": 2}
+    return Qwen3ForCausalLM(Qwen3Config(**SIZES, **shape, head_dim=24))
+
+
 def mistral() -> Any:
     """A window."""
     from transformers import MistralConfig, MistralForCausalLM
@@ -58,6 +66,7 @@ MODELS = {
     "biases everywhere": lambda: llama(attention_bias=True, mlp_bias=True, head_dim=24),
     "wide gates, shared keys": lambda: llama(intermediate_size=200, num_key_value_heads=2, head_dim=32),
     "qwen": qwen,
+    "qwen3": qwen3,
     "mistral": mistral,
 }
 
@@ -66,7 +75,7 @@ def chosen(name: str, machine: Machine) -> RowForward:
     torch.manual_seed(0)
     module = MODELS[name]().eval().requires_grad_(False)
     for part in module.modules():
-        if type(part).__name__.endswith("RMSNorm"):
+        if "Norm" in type(part).__name__:
             torch.nn.init.normal_(part.weight, 1, 0.3)
     forward = choose(module, machine, pytest.fail)
     assert isinstance(forward, RowForward)

@@ -50,7 +50,7 @@ class Gated(nn.Module):
 
 
 class Rotary(nn.Module):
-    """Mixed into an attention whose queries and keys are turned by rotary positions, and nothing else."""
+    """Mixed into an attention whose queries and keys are turned by rotary positions, perhaps normed before."""
 
     sampling = False  # attention turns them, where it can do so in its own pass
     last = False  # of the layers: only the rows that are read go on
@@ -65,6 +65,8 @@ class Rotary(nn.Module):
             project(hidden_states)[0].view(row, -1, part.head_dim)
             for project in (part.q_proj, part.k_proj, part.v_proj)
         )
+        if hasattr(self, "q_norm"):
+            query, key = part.q_norm(query), part.k_norm(key)
         cosines, sines = position_embeddings
         turn = Turn(cosines[0], sines[0])
         out = plans.attend_turning(part.layer_idx, query, key, value, turn, part.scaling, window(part))
@@ -162,7 +164,8 @@ def _known(part: Any) -> Any:
         return Norm if epsilon(part) else None
     if members == {"gate_proj", "up_proj", "down_proj", "act_fn"}:
         return Gated if type(part.act_fn).__name__.startswith("SiLU") else None
-    if members == {"q_proj", "k_proj", "v_proj", "o_proj"} and hasattr(part, "scaling") and hasattr(part, "head_dim"):
+    turned = members - {"q_norm", "k_norm"} == {"q_proj", "k_proj", "v_proj", "o_proj"} and len(members) in (4, 6)
+    if turned and hasattr(part, "scaling") and hasattr(part, "head_dim"):
         clipped = getattr(part.config, "clip_qkv", None) is not None  # which a few tokens may not show
         return None if clipped else Rotary
     return None

@@ -59,7 +59,7 @@ def _is_stack(trunk: Any) -> bool:
     for number, layer in enumerate(trunk.layers):
         if {name for name, _ in layer.named_children()} != blocks.LAYER or layer.self_attn.layer_idx != number:
             return False
-        norms += [layer.input_layernorm, layer.post_attention_layernorm]
+        norms += [layer.input_layernorm, layer.post_attention_layernorm, *_head_norms(layer.self_attn)]
         linears = [part for part in layer.modules() if isinstance(part, nn.Linear)]
         known = isinstance(layer.self_attn, blocks.Rotary) and isinstance(layer.mlp, blocks.Gated)
         if not known or len(linears) != 7 or any(type(part) is not nn.Linear for part in linears):
@@ -68,8 +68,14 @@ def _is_stack(trunk: Any) -> bool:
     return exact and type(trunk.embed_tokens) is nn.Embedding and all(isinstance(norm, blocks.Norm) for norm in norms)
 
 
+def _head_norms(attention: Any) -> list[Any]:
+    """Of queries and keys, in families that have them."""
+    return [attention.q_norm, attention.k_norm] if hasattr(attention, "q_norm") else []
+
+
 def _layer(layer: Any, window: int | None) -> Layer:
     attention, gated = layer.self_attn, layer.mlp
+    of_queries, of_keys = map(_norm, _head_norms(attention)) if _head_norms(attention) else (None, None)
     return Layer(
         before_attention=_norm(layer.input_layernorm),
         queries=_linear(attention.q_proj),
@@ -80,6 +86,8 @@ def _layer(layer: Any, window: int | None) -> Layer:
         gate=_linear(gated.gate_proj),
         up=_linear(gated.up_proj),
         down=_linear(gated.down_proj),
+        of_queries=of_queries,
+        of_keys=of_keys,
         scale=attention.scaling,
         window=window,
     )

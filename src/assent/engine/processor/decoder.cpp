@@ -117,6 +117,8 @@ struct Layer {
   float epsilon_before_attention, epsilon_before_gates, scale;
   Product in, out, gates, down;  // in: queries, keys, values; gates: 16 gates, then their 16 ups, a panel
   int64_t window;
+  const float *of_queries, *of_keys;  // norms of heads before they are turned; null: none
+  float epsilon_of_queries, epsilon_of_keys;
 };
 
 struct Decoder {
@@ -165,28 +167,38 @@ struct Step {
     }
   }
 
-  void turn(Number* head, int64_t row) const {
-    float given[256], turned[256];
-    bool half = d.half;
-    read_row(head, half, 0, d.head_width, given);
-    rotate_head(given, cosines + row * d.head_width, sines + row * d.head_width, d.head_width, false, turned);
-    write_row(head, half, 0, d.head_width, turned);
+  // Of one head: norm, if there is one, and rotation.
+  void turn(Number* head, int64_t row, const float* weight, float epsilon) const {
+    float given[256 + LANES], turned[256];
+    const int64_t width = d.head_width, wide = padded(width);
+    std::fill(given + width, given + wide, 0.0f);
+    read_row(head, d.half, 0, width, given);
+    if (weight) {
+      Vector scale = splat(1 / std::sqrt(dot(given, given, wide) / width + epsilon));
+      for (int64_t j = 0; j < wide; j += LANES) store(given + j, load(given + j) * scale * load(weight + j));
+    }
+    rotate_head(given, cosines + row * width, sines + row * width, width, false, turned);
+    write_row(head, d.half, 0, width, turned);
   }
 
   Tensor view(Number* data, int64_t stride) const { return {data, stride, d.head_width, 0, d.half}; }
 
   void attend(int64_t layer, Scratch& work) const {
+    const Layer& w = d.layers[layer];
     const int64_t all = d.heads + d.key_heads;
     Number* start = heads.data;
     const Decoding problem = {view(start, heads.stride),
                               view(start + d.heads * d.head_width, heads.stride),
                               view(start + all * d.head_width, heads.stride),
                               view(attended.data, attended.stride),
-                              keys[layer], values[layer], d.heads, d.key_heads, d.head_width,
-                              d.layers[layer].scale, d.layers[layer].window};
+                              keys[layer], values[layer], d.heads, d.key_heads, d.head_width, w.scale, w.window};
 #pragma omp for collapse(2) schedule(static)
     for (int64_t i = 0; i < rows; i++)
-      for (int64_t h = 0; h < d.heads + d.key_heads; h++) turn(heads.row(i) + h * d.head_width, i);
+      for (int64_t h = 0; h < d.heads + d.key_heads; h++) {
+        Number* head = heads.row(i) + h * d.head_width;
+        if (h < d.heads) turn(head, i, w.of_queries, w.epsilon_of_queries);
+        else turn(head, i, w.of_keys, w.epsilon_of_keys);
+      }
     decode_slots(problem, work, rows, positions, threads);
   }
 

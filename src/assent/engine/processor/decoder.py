@@ -30,7 +30,10 @@ class Norm(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """x + out(attention(queries, keys, values of norm(x))), then x + down(silu(gate(norm(x))) * up(norm(x)))."""
+    """x + out(attention(queries, keys, values of norm(x))), then x + down(silu(gate(norm(x))) * up(norm(x))).
+
+    of_queries, of_keys: norms of each head before it is turned. window: how many places a token sees at most.
+    """
 
     before_attention: Norm
     queries: Linear
@@ -41,6 +44,8 @@ class Layer(NamedTuple):
     gate: Linear
     up: Linear
     down: Linear
+    of_queries: Norm | None
+    of_keys: Norm | None
     scale: float
     window: int | None
 
@@ -61,6 +66,8 @@ class _Layer(ctypes.Structure):
         *((name, ctypes.c_float) for name in ("epsilon_before_attention", "epsilon_before_gates", "scale")),
         *((name, _Product) for name in ("inputs", "out", "gates", "down")),
         ("window", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("of_queries", "of_keys")),
+        *((name, ctypes.c_float) for name in ("epsilon_of_queries", "epsilon_of_keys")),
     )
 
 
@@ -124,6 +131,7 @@ class Decoder:
         return embedded
 
     def _layer(self, layer: Layer) -> _Layer:
+        of_heads = (layer.of_queries, layer.of_keys)
         return _Layer(
             self._vector(layer.before_attention.weight),
             self._vector(layer.before_gates.weight),
@@ -135,6 +143,8 @@ class Decoder:
             self._product(_by_turns(layer.gate, layer.up)),
             self._product(layer.down),
             layer.window or 0,
+            *(None if norm is None else self._vector(norm.weight) for norm in of_heads),
+            *(0.0 if norm is None else norm.epsilon for norm in of_heads),
         )
 
     def _vector(self, numbers: Tensor) -> int:
