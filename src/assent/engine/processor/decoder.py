@@ -153,13 +153,11 @@ class Decoder:
 
     def _product(self, linear: Linear) -> _Product:
         """Panel by panel of columns: for each step in depth, what each column multiplies in it (see decoder.cpp)."""
-        weight = linear.weight.detach().to(self.dtype)
-        together = 4 // weight.element_size()
-        panels = _filled(weight, PANEL).unflatten(0, (-1, PANEL)).unflatten(2, (-1, together)).transpose(1, 2)
-        self._kept.append(panels.contiguous())
+        lanes = linear.weight.detach().to(self.dtype).contiguous().view(torch.int32)
+        panels = _filled(lanes, PANEL).unflatten(0, (-1, PANEL)).transpose(1, 2).contiguous()
+        self._kept.append(panels)
         bias = None if linear.bias is None else self._vector(linear.bias)
-        return _Product(self._kept[-1 if bias is None else -2].data_ptr(), bias, _up(len(weight), PANEL),
-                        weight.shape[1] // together)  # fmt: skip
+        return _Product(panels.data_ptr(), bias, len(panels) * PANEL, panels.shape[1])
 
 
 def _up(number: int, unit: int) -> int:
