@@ -133,6 +133,7 @@ def test_programs_get_the_same_numbers(runs: dict[str, Path], page: Path, capsys
     tell(directories)
     printed = capsys.readouterr().out
     assert report(directories, page.with_suffix(".txt")).read_text() == printed
+    assert printed.count("4.2 Public tasks") == 1  # a section of one table of the same name says it once
     for words in ("Win rates: preferred to sft", "Alignment tax: new after old", "0.527 0.617", "cannot be reached"):
         assert words in printed
 

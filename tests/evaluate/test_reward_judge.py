@@ -85,6 +85,7 @@ def test_a_response_is_scored_once(reward: Path, tmp_path: Path, monkeypatch: py
 
 
 def test_a_reward_model_stands_beside_people(reward: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is said of language models, which see both orders, is not said where there is none."""
     people = simulated(24)
     records.write(tmp_path / "people.jsonl", people)
     flags: dict[str, Any] = {"rankings": (tmp_path / "people.jsonl",), "baseline": "sft", "margin": 0.001}
@@ -97,6 +98,7 @@ def test_a_reward_model_stands_beside_people(reward: Path, tmp_path: Path, capsy
     printed = " ".join(capsys.readouterr().out.split())
     assert "judge r is a reward model: the higher reward is preferred" in printed
     assert "at most 0.001 is a tie" in printed
+    assert "asked about each pair in both orders" not in printed
 
 
 def test_what_was_never_calibrated_does_not_vote(blank: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def charts(part: Part) -> Iterator[dict[str, Any]]:
     norms = [name for name in ("gradient_norm/policy", "gradient_norm/pretrain") if name in names]
     if len(norms) == 2:
         yield chart("gradient norms of both parts, before clipping", lambda axes: _draw_curves(axes, part, norms))
-    table = part.results.get("calibration", {}).get("reliability")
+    table = part.results.get("reward_model", part.results).get("calibration", {}).get("reliability")
     if table:
         yield chart("reward model: sure against right", lambda axes: _draw_reliability(axes, table))
     for name in names:

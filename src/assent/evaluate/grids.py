@@ -108,7 +108,8 @@ def show(grids: Sequence[Grid]) -> None:
     from rich.table import Table
 
     for grid in grids:
-        print(grid.title)
+        if grid.title:
+            print(grid.title)
         table = Table(*grid.columns, pad_edge=False, box=None)
         for column in table.columns:
             column.max_width, column.overflow = WIDEST, "fold"

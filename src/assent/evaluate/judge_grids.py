@@ -23,7 +23,7 @@ def _grids(found: Mapping[str, Any]) -> Iterator[Grid]:
         )
         for row in found["judges"]
     )
-    notes = (
+    asked = (
         "A language model is asked about each pair in both orders; a vote that turns with the order is a tie. Unknown "
         "verdicts, silence and cut prompts count for nobody. First: the share of preferences for the response shown "
         "first, 0.5 without bias.",
@@ -34,6 +34,7 @@ def _grids(found: Mapping[str, Any]) -> Iterator[Grid]:
         for row in found["judges"]
         if row.get("margin") is not None
     )
+    notes = asked if len(alone) < len(found["judges"]) else ()
     yield Grid("Judges", ("judge", *names, "first"), cells, notes + alone)
     cells = tuple(
         (

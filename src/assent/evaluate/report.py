@@ -10,7 +10,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ def tell(runs: Sequence[Path]) -> None:
     """Print the tables of the page in the terminal."""
     for section in sections([Part.read(path) for path in runs]):
         print(section.title, end="\n\n")
-        grids.show([block.grid for block in section.blocks])
+        shown = [block.grid for block in section.blocks]
+        grids.show([replace(grid, title="") if grid.title == section.title else grid for grid in shown])
 
 
 def page(parts: Sequence[Part], output: Path) -> str:
