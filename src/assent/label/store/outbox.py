@@ -88,7 +88,7 @@ def take(database: Database) -> Any:
         chosen = _DUE.with_for_update(skip_locked=True).scalar_subquery()
         taken = (
             update(delivery)
-            .where(delivery.c.id == chosen, delivery.c.leased <= now())
+            .where(delivery.c.id == chosen)
             .values(leased=now() + LEASE, tries=delivery.c.tries + 1)
             .returning(delivery.c.id)
         )
