@@ -63,6 +63,16 @@ struct Places {
     return totals(sums);
   }
 
+  // The same where queries are bf16 too, and whole vectors of pairs.
+  Vector products_of_pairs(const uint16_t* query, int64_t first) const {
+    Vector sums[LANES] = {};
+    for (int64_t j = 0; j < width; j += 2 * LANES)
+      for (int64_t i = 0; i < LANES; i++)
+        sums[i] = add_pairs(sums[i], *reinterpret_cast<const Bits*>(query + j),
+                            *reinterpret_cast<const Bits*>(data + (first + i) * step + j));
+    return totals(sums);
+  }
+
   // out += the rows, each times its share, N pieces from column j on.
   template <int64_t N>
   void blend(const float* shares, int64_t first, int64_t count, int64_t j, float* out) const {
@@ -99,7 +109,7 @@ float exponentials(float* scores, int64_t visible) {
   return total(sum);
 }
 
-// Ask for what is read next: the rows of some heads at LANES places.
+// Ask for what is read next: the rows of some heads at LANES places. To ask beyond the last slot does no harm.
 template <typename Number>
 void fetch(const Tensor& t, int64_t slot, int64_t first_head, int64_t number, int64_t place, int64_t end) {
   constexpr int64_t LINE = 64 / sizeof(Number);
@@ -116,6 +126,7 @@ void decode_heads(const Decoding& p, Scratch& w, int64_t slot, int64_t first_hea
   const int64_t group = p.heads / p.key_heads, wide = padded(p.width), seen = position + 1;
   const int64_t oldest = p.window ? std::max<int64_t>(0, seen - p.window) : 0, visible = seen - oldest;
   const int64_t queries = number * group, tall = padded(visible);
+  const bool pairs = p.query.half && p.keys.half && p.width % (2 * LANES) == 0;
   float* query = w.query.of(queries * wide);
   float* out = w.out.of(queries * wide);
   float* scores = w.scores.of(queries * tall);
@@ -132,7 +143,9 @@ void decode_heads(const Decoding& p, Scratch& w, int64_t slot, int64_t first_hea
     else fetch<Number>(p.values, slot, first_head, number, oldest, seen);
     for (int64_t q = 0; q < queries; q++) {
       Places<Number> keys(p.keys, slot, first_head + q / group, oldest, p.width);
-      Vector found = keys.products(query + q * wide, t, std::min(LANES, visible - t));
+      const uint16_t* narrow = static_cast<const uint16_t*>(p.query.data) + p.query.offset(slot, first_head * group + q);
+      Vector found = pairs && visible - t >= LANES ? keys.products_of_pairs(narrow, t)
+                                                   : keys.products(query + q * wide, t, std::min(LANES, visible - t));
       store(scores + q * tall + t, found * splat(p.scale));
     }
   }

@@ -8,10 +8,6 @@
 
 #include <type_traits>
 
-#ifdef __AVX512BF16__
-#include <immintrin.h>
-#endif
-
 #include "cached.h"
 #include "parts.h"
 
@@ -34,12 +30,7 @@ struct Product {
 template <typename Number>
 Vector add_product(Vector sum, Bits a, Bits b) {
   if constexpr (std::is_same_v<Number, float>) return sum + (Vector)a * (Vector)b;
-#ifdef __AVX512BF16__
-  return (Vector)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
-#else
-  sum += (Vector)(a << 16) * (Vector)(b << 16);
-  return sum + (Vector)(a & 0xffff0000) * (Vector)(b & 0xffff0000);
-#endif
+  return add_pairs(sum, a, b);
 }
 
 template <typename Number, int M>

@@ -8,6 +8,10 @@
 #include <cstring>
 #include <vector>
 
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
 namespace {
 
 constexpr int64_t LANES = 16;  // floats of one vector
@@ -84,6 +88,16 @@ Halves narrow(Vector x) {
   Bits bits = (Bits)x;
   Bits rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
   return __builtin_convertvector(x == x ? rounded : Bits{} + 0x7fc0, Halves);
+}
+
+// sum + the products of two lanes' pairs of bf16 numbers.
+Vector add_pairs(Vector sum, Bits a, Bits b) {
+#ifdef __AVX512BF16__
+  return (Vector)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+#else
+  sum += (Vector)(a << 16) * (Vector)(b << 16);
+  return sum + (Vector)(a & 0xffff0000) * (Vector)(b & 0xffff0000);
+#endif
 }
 
 void put(float* p, Vector x) { store(p, x); }
