@@ -101,7 +101,7 @@ def measure(name: str, url: str, folder: Path, size: Size, postgresql: kit.Serve
     lost, strange = site.lost(), site.history()
     print(
         f"  {name}: {killed} kills, {len(tally.acknowledged)} answers, {tally.retries} asked again, {lost} lost, "
-        f"{len(site.events)} events of which {len(strange)} cannot be: {strange[:3]}",
+        f"{len(site.told.events)} events of which {len(strange)} cannot be: {strange[:3]}",
         flush=True,
     )
     site.close()

@@ -23,7 +23,7 @@ from assent.label import accounts
 from assent.label.store import backup, tables
 from assent.label.store.database import Database
 from assent.label.store.migrate import migrate
-from scripts.label_history import Event, History, Kept, wrong
+from scripts.label_history import History, Kept, wrong
 
 LEASE = 10.0  # seconds
 PROGRAM = "import sys, tyro; from assent.commands.label import Label; tyro.cli(Label, args=sys.argv[1:]).start()"
@@ -203,7 +203,7 @@ class Site:
         self.server = Server(url, folder)
         self.server.start()
         self.acknowledged: list[tuple[str, str]] = []
-        self.events: list[Event] = []
+        self.told = History()
 
     def run(
         self,
@@ -217,7 +217,7 @@ class Site:
         faults: Any = None,
     ) -> Tally:
         """Let everybody work, for some seconds or until nothing is left, while `faults` happen."""
-        tally, stop = Tally(), threading.Event()
+        tally, stop = Tally(history=self.told), threading.Event()
         hands = [
             Labeler(self.server.port, cookie, tally, stop, number)
             for number, cookie in zip(self.numbers, self.cookies, strict=True)
@@ -238,7 +238,6 @@ class Site:
             thread.join()
             hand.close()
         self.acknowledged += tally.acknowledged
-        self.events += tally.history.events
         return tally
 
     def history(self) -> list[str]:
@@ -251,7 +250,7 @@ class Site:
             tasks = dict(connection.execute(select(view.c.id, view.c.item)).all())
             counted = select(slot.c.item, func.count()).group_by(slot.c.item)
             places = dict(connection.execute(counted).all())
-        return wrong(self.events, kept, tasks, places, LEASE)
+        return wrong(self.told.events, kept, tasks, places, LEASE)
 
     def lost(self) -> int:
         """Acknowledged answers that are not there."""

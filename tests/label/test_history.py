@@ -102,11 +102,11 @@ def test_what_was_told_while_all_is_killed_can_be(url: str, folder: Path, reques
         tally = site.run(2, twice=0.3, revises=0.5, walks=0.1, seconds=3.0, faults=faults)
         assert not tally.errors
         assert tally.retries > 0
-        assert {one.deed for one in site.events} == {"claim", "submit", "revise"}
+        assert {one.deed for one in site.told.events} == {"claim", "submit", "revise"}
         assert site.history() == []
-        last = next(one for one in reversed(site.events) if one.kind == "ok" and one.deed == "submit")
-        site.events.append(Event(last.at, -1, "invoke", "submit", last.labeler, last.task, "another"))
-        site.events.append(Event(last.at, -1, "ok", "submit", last.labeler, last.task, "another", "accepted"))
+        last = next(one for one in reversed(site.told.events) if one.kind == "ok" and one.deed == "submit")
+        site.told.events.append(Event(last.at, -1, "invoke", "submit", last.labeler, last.task, "another"))
+        site.told.events.append(Event(last.at, -1, "ok", "submit", last.labeler, last.task, "another", "accepted"))
         assert site.history() == [f"submit another of {last.task} was acknowledged and is not there"]
     finally:
         site.close()
