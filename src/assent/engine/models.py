@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from assent.engine import distributed, layers
@@ -23,7 +24,7 @@ from assent.engine.choice import choose
 from assent.engine.forward import Forward, RowForward
 from assent.engine.generate import Key, generate
 from assent.engine.machine import Machine
-from assent.engine.text import Template, Text, quiet_transformers
+from assent.engine.text import Template, Text, quiet_transformers, what_is_broken
 
 BIAS = "reward_bias"  # in config.json of a scalar model: the calibration of section 3.5
 
@@ -250,8 +251,9 @@ def _load(factory: Any, directory: Path, **options: Any) -> Any:
             return factory.from_pretrained(
                 directory, dtype=torch.float32, use_safetensors=True, local_files_only=True, **options
             )
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{directory} cannot be loaded with {factory.__name__}: {error}") from error
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        why = what_is_broken(directory, error)
+        raise ValueError(f"{directory} cannot be loaded with {factory.__name__}: {why}") from error
 
 
 def _load_scalar(directory: Path) -> Any:

@@ -6,6 +6,7 @@ control token: where it spells one, it is encoded as ordinary characters.
 """
 
 import dataclasses
+import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -67,7 +68,11 @@ class Text:
 
         if not any(directory.glob("*token*")) and not any(directory.glob("*vocab*")):
             raise ValueError(f"{directory} is not a model directory: it has no tokenizer (tokenizer.json or the like)")
-        return cls(AutoTokenizer.from_pretrained(directory), template)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(directory)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{directory} is damaged: {what_is_broken(directory, error)}") from error
+        return cls(tokenizer, template)
 
     def save(self, directory: Path) -> None:
         """Write tokenizer and template in the Hugging Face layout."""
@@ -151,6 +156,19 @@ class Text:
         """An id for other tools' padding that never ends a response, so that they find the last token by it."""
         candidates = (self.tokenizer.pad_token_id, self.tokenizer.unk_token_id, self.tokenizer.bos_token_id, 0, 1)
         return next(i for i in candidates if i is not None and i not in (self.end, self.tokenizer.eos_token_id))
+
+
+def what_is_broken(directory: Path, error: Exception) -> str:
+    """A sentence about a model directory that could not be loaded: the file and line if it is JSON, else the error."""
+    for path in sorted(directory.glob("*.json")):
+        try:
+            if not isinstance(json.loads(path.read_text("utf-8")), dict):
+                return f"{path.name} is not a JSON object; copy the directory again"
+        except UnicodeDecodeError:
+            return f"{path.name} is not UTF-8; copy the directory again"
+        except json.JSONDecodeError as wrong:
+            return f"{path.name}, line {wrong.lineno}: not JSON ({wrong.msg}); copy the directory again"
+    return str(error)
 
 
 def _special_additions(tokenizer: Any) -> list[str]:
