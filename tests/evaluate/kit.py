@@ -83,7 +83,8 @@ class Server(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody waits for an answer that is late
-            while "drip" in words and not self.released.wait(0.05):
+            for _ in range(40 if "drip" in words else 0):  # two seconds: whoever waits longer is answered
+                self.released.wait(0.05)
                 self.wfile.write(b" ")
             self.wfile.write(answer)
 

@@ -81,6 +81,7 @@ def test_prompts_of_several_sources_stand_apart() -> None:
     ]
     found = people.judged(parted, [], people.Question(baseline="sft", held_out={"l1"}))
     rates = {(row["policy"], row["source"], row["group"]): row["value"] for row in found["by_source"]}
+    assert len(found["by_source"]) == len(rates) == 2 * 2 * 3  # over all use cases, not by them as well
     assert rates["ppo", "instruct", "all"] == rates["base", "gpt", "all"] == 1
     assert rates["ppo", "gpt", "training"] == rates["base", "instruct", "held_out"] == 0
     assert people.judged(rows, [], people.Question(baseline="sft"))["by_source"] == []

@@ -91,8 +91,7 @@ def test_every_figure_says_what_made_it(runs: dict[str, Path], page: Path) -> No
     text, parts = page.read_text(), [Part.read(run) for run in runs.values()]
     for section in sections(parts):
         for block in section.blocks:
-            rests = section.title == "What this rests on"
-            assert block.sources or rests, block.grid.title
+            assert block.sources, block.grid.title
             assert all(one.command.startswith("assent evaluate --run") and one.file.exists() for one in block.sources)
     assert f'<a href="{runs["people"].name}/results.json">' in text
     assert "--baseline sft --judges" in text

@@ -132,12 +132,14 @@ def _basis(parts: Sequence[Part]) -> Iterator[tuple[str, Block]]:
     gaps = [(part.name, *gap) for part in parts for gap in _gaps(part)]
     if gaps:
         cells = tuple(tuple(words(one) for one in gap) for gap in gaps)
-        yield BASIS, Block(Grid("What is missing, and why", ("run", "about", "reason"), cells), ())
+        lacking = tuple(source(part, "gaps", "evaluation") for part in parts if any(_gaps(part)))
+        yield BASIS, Block(Grid("What is missing, and why", ("run", "about", "reason"), cells), lacking)
     files = [(part.name, row) for part in parts for row in part.results.get("files", [])]
     if files:
         columns = ("run", "task", "rows", "items", "rejected", "unused", "why unused", "file")
         cells = tuple((words(run), *(words(row.get(name)) for name in columns[1:])) for run, row in files)
-        yield BASIS, Block(Grid("Files, and what became of their rows", columns, cells, folded=True), ())
+        reading = tuple(source(part, "files", "evaluation") for part in parts if part.results.get("files"))
+        yield BASIS, Block(Grid("Files, and what became of their rows", columns, cells, folded=True), reading)
 
 
 def _gaps(part: Part) -> Iterator[tuple[str, str]]:
