@@ -137,6 +137,16 @@ def test_programs_get_the_same_numbers(runs: dict[str, Path], page: Path, capsys
         assert words in printed
 
 
+def test_reasons_that_differ_by_an_id_are_one(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({"step": "records", "config": {}}))
+    alike = [{"reason": f"begins like an earlier prompt (id p-{n}/x{n})", "field": f"responses[{n}]"} for n in range(7)]
+    others = [{"reason": f"kind {'x' * n}"} for n in range(1, 60)]
+    write(tmp_path / "rejected.jsonl", [*alike, *others])
+    text = report([tmp_path], tmp_path / "page.html").read_text()
+    assert "<td>7</td><td>responses[N]: begins like an earlier prompt (id ...)" in text
+    assert "<td>10</td><td>10 other reasons</td>" in text  # of 60, the 50 most frequent stand alone
+
+
 def test_cross_validation_stands_beside_the_papers(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"step": "crossvalidate", "config": {}, "command": "assent x"}))
     (tmp_path / "results.json").write_text(

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -27,6 +28,8 @@ from assent.evaluate.strips import strip
 from assent.run import atomically
 
 EXAMPLES = 3  # rejected rows shown for a reason
+REASONS = 50  # reasons of a run
+_ID, _NUMBER = re.compile(r"\(id [^)]*\)"), re.compile(r"\d+")
 HEADLINES = (
     "claims",
     "frontier",
@@ -162,14 +165,17 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _rejections(part: Part) -> list[dict[str, Any]]:
-    """Reasons with their counts; numbers inside a reason do not make it another reason."""
+    """Reasons with their counts, the most frequent; ids and numbers inside a reason do not make it another reason."""
     counts: Counter[str] = Counter()
     examples: dict[str, Rows] = {}
     for row in part.rejected:
-        words = " ".join("N" if word.isdigit() else word for word in str(row.get("reason", "")).split())
-        field = "".join("N" if letter.isdigit() else letter for letter in str(row.get("field", "")))
+        words = _ID.sub("(id ...)", _NUMBER.sub("N", str(row.get("reason", ""))))
+        field = _NUMBER.sub("N", str(row.get("field", "")))
         reason = f"{field}: {words}" if field else words
         counts[reason] += 1
         if len(examples.setdefault(reason, [])) < EXAMPLES:
             examples[reason].append({name: str(value)[:200] for name, value in row.items() if name != "row"})
-    return [{"reason": reason, "count": n, "examples": examples[reason]} for reason, n in counts.most_common()]
+    shown = [{"reason": reason, "count": n, "examples": examples[reason]} for reason, n in counts.most_common(REASONS)]
+    others = counts.most_common()[REASONS:]
+    left = {"reason": f"{len(others)} other reasons", "count": sum(n for _, n in others), "examples": []}
+    return [*shown, *([left] if others else [])]
