@@ -25,6 +25,8 @@ struct Tensor {
   }
 };
 
+constexpr int64_t AHEAD = 4 * LANES;  // places
+
 struct Decoding {
   Tensor query, key, value, out;  // [slots, heads, width]
   Tensor keys, values;            // [slots, length, key heads, width]
@@ -109,13 +111,14 @@ float exponentials(float* scores, int64_t visible) {
   return total(sum);
 }
 
-// Ask for what is read next: the rows of some heads at LANES places. To ask beyond the last slot does no harm.
+// Ask for what is read a while later: a head's rows at LANES places. Into the second cache: asked for into the first,
+// they come one after the other, as they would unasked. To ask beyond the last slot does no harm.
 template <typename Number>
-void fetch(const Tensor& t, int64_t slot, int64_t first_head, int64_t number, int64_t place, int64_t end) {
+void fetch(const Tensor& t, int64_t slot, int64_t head, int64_t place, int64_t width) {
   constexpr int64_t LINE = 64 / sizeof(Number);
-  for (int64_t i = place; i < std::min(end, place + LANES); i++) {
-    const Number* row = static_cast<const Number*>(t.data) + t.offset(slot, first_head, i);
-    for (int64_t j = 0; j < number * t.head; j += LINE) __builtin_prefetch(row + j);
+  for (int64_t i = place; i < place + LANES; i++) {
+    const Number* row = static_cast<const Number*>(t.data) + t.offset(slot, head, i);
+    for (int64_t j = 0; j < width; j += LINE) __builtin_prefetch(row + j, 0, 2);
   }
 }
 
@@ -138,10 +141,10 @@ void decode_heads(const Decoding& p, Scratch& w, int64_t slot, int64_t first_hea
   std::fill(query, query + queries * wide, 0.0f);
   std::fill(out, out + queries * wide, 0.0f);
   for (int64_t q = 0; q < queries; q++) p.query.read(slot, first_head * group + q, p.width, query + q * wide);
-  for (int64_t t = 0; t < visible; t += LANES) {
-    if (t + LANES < visible) fetch<Number>(p.keys, slot, first_head, number, oldest + t + LANES, seen);
-    else fetch<Number>(p.values, slot, first_head, number, oldest, seen);
+  for (int64_t t = 0, later = AHEAD; t < visible; t += LANES, later += LANES) {
     for (int64_t q = 0; q < queries; q++) {
+      if (later < visible) fetch<Number>(p.keys, slot, first_head + q / group, oldest + later, p.width);
+      else fetch<Number>(p.values, slot, first_head + q / group, oldest + later - visible, p.width);
       Places<Number> keys(p.keys, slot, first_head + q / group, oldest, p.width);
       const uint16_t* narrow = static_cast<const uint16_t*>(p.query.data) + p.query.offset(slot, first_head * group + q);
       Vector found = pairs && visible - t >= LANES ? keys.products_of_pairs(narrow, t)
@@ -150,10 +153,10 @@ void decode_heads(const Decoding& p, Scratch& w, int64_t slot, int64_t first_hea
     }
   }
   for (int64_t q = 0; q < queries; q++) w.sums.of(queries)[q] = exponentials(scores + q * tall, visible);
-  for (int64_t t = 0; t < visible; t += LANES) {
-    if (t + LANES < visible) fetch<Number>(p.values, slot, first_head, number, oldest + t + LANES, seen);
-    else fetch<Number>(p.keys, slot + 1, first_head, number, oldest, seen);
+  for (int64_t t = 0, later = AHEAD; t < visible; t += LANES, later += LANES) {
     for (int64_t q = 0; q < queries; q++) {
+      if (later < visible) fetch<Number>(p.values, slot, first_head + q / group, oldest + later, p.width);
+      else fetch<Number>(p.keys, slot + 1, first_head + q / group, oldest + later - visible, p.width);
       Places<Number> values(p.values, slot, first_head + q / group, oldest, p.width);
       values.blend(scores + q * tall + t, t, std::min(LANES, visible - t), out + q * wide);
     }
