@@ -2,7 +2,8 @@
 
 Every term is a count of things that are done, times a coefficient that is fitted once a job and machine:
 
-- `tokens x weights`: each token through the matrices of the body; the products.
+- `tokens x weights`: each token through the matrices of the body, after the last attention only those that are read; the
+  products.
 - `tokens x width x layers`: each token through everything that is not a matrix: norms, rotations, residuals, copies.
 - `learned x head`: response tokens through the vocabulary.
 - `parameters`: the optimiser, once an update.
@@ -54,6 +55,13 @@ class Point:
         return self.batch * self.prompt + self.responses
 
     @property
+    def products(self) -> int:
+        """Tokens times the weights that they go through: those that are not read end at the last attention."""
+        after = self.size.hidden**2 + 3 * self.size.hidden * self.size.inter
+        read = self.batch * self.k if self.job == "reward" else self.responses
+        return self.tokens * (self.size.body - after) + read * after
+
+    @property
     def words(self) -> str:
         """The point in a line."""
         k = f", K {self.k}" if self.job == "reward" else ""
@@ -91,7 +99,7 @@ def time_terms(point: Point) -> Terms:
     """What is counted for the time of a job."""
     size, tokens = point.size, point.tokens
     trained = {
-        "tokens x weights": float(tokens * size.body),
+        "tokens x weights": float(point.products),
         "tokens x width x layers": float(tokens * size.hidden * size.layers),
         "parameters": float(point.parameters),
     }

@@ -189,6 +189,16 @@ def test_samples_are_those_of_the_layers_one_by_one_and_are_scored_alike(blank: 
     torch.testing.assert_close(found.logprobs, scored, rtol=0, atol=1e-5)
 
 
+def test_who_watches_a_layer_sees_it_while_sampling_too(blank: Path) -> None:
+    model = tiny.model(blank)
+    seen: list[int] = []
+    handle = model.module.model.layers[0].mlp.register_forward_hook(lambda *_: seen.append(1))
+    model.sample([torch.tensor([5, 6, 7])], 5, 0.0, Key(0, 0))
+    assert len(seen) > 1
+    handle.remove()
+    assert Stack.of(model.module, torch.float32) is not None
+
+
 def test_it_samples_with_the_weights_of_the_moment_and_leaves_adapters_alone(blank: Path) -> None:
     model = tiny.model(blank)
     prompts = [torch.tensor([5, 6, 7])] * 4

@@ -52,8 +52,11 @@ class Stack:
 
 
 def _is_stack(trunk: Any) -> bool:
-    """Whether all of its parts are known and hold plain weights that a kernel can read."""
+    """Whether all of its parts are known, hold plain weights that a kernel can read, and are watched by nobody."""
     if {name for name, _ in trunk.named_children()} != TRUNK or not runs_on(trunk.embed_tokens.weight):
+        return False
+    parts: list[Any] = list(trunk.modules())
+    if any(part._forward_hooks or part._forward_pre_hooks for part in parts):
         return False
     norms = [trunk.norm]
     for number, layer in enumerate(trunk.layers):

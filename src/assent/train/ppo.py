@@ -19,6 +19,7 @@ from assent.engine.encode import PromptItem, TextItem, text_batch
 from assent.engine.generate import Key
 from assent.engine.learner import Learner, Optimiser
 from assent.engine.models import LanguageModel, ScalarModel
+from assent.engine.side_by_side import side_by_side
 from assent.engine.stream import Stream, permutation
 from assent.engine.text import Limits
 from assent.objectives import (
@@ -161,15 +162,17 @@ def train(
             rollout = collect(models, asked, config.sampling, Key(config.seed, step))
         experience, measured = credit(config, rollout), Means()
         for number, part in enumerate(experience.minibatches(config.minibatch, config.seed, step)):
-            with run.phase("policy"):
-                measured.add("policy", actor.backward(partial(improved, config), part))
+            improvement, foresight = side_by_side(
+                policy.machine,
+                partial(_improve, config, run, actor, part),
+                partial(_foresee, config, run, critic, part),
+            )
+            measured.add("policy", improvement)
             if texts is not None:
                 with run.phase("pretraining"):
                     text = text_batch(texts[step * config.updates + number])
                     measured.add("pretrain", actor.backward(next_token, text, weight=config.pretrain_coef))
-            with run.phase("value"):
-                measured.add("value", critic.backward(partial(foreseen, config), part))
-                critic.step()
+            measured.add("value", foresight)
             measured.add("", actor.step())
         invariants.check_first_ratio(measured.seen["approx_kl/policy"][0], policy.machine.tolerance)
         if (step + 1) % config.validate_every == 0:
@@ -181,6 +184,18 @@ def train(
         run.export(policy.save)
     run.export(value.save, "value")
     run.finish()
+
+
+def _improve(config: PPOConfig, run: Run, actor: Learner, part: Experience) -> Mapping[str, float]:
+    with run.phase("policy"):
+        return actor.backward(partial(improved, config), part)
+
+
+def _foresee(config: PPOConfig, run: Run, critic: Learner, part: Experience) -> Mapping[str, float]:
+    with run.phase("value"):
+        measured = critic.backward(partial(foreseen, config), part)
+        critic.step()
+        return measured
 
 
 @torch.no_grad()
