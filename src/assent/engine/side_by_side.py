@@ -21,8 +21,8 @@ B = TypeVar("B")
 def side_by_side(machine: Machine, first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
     """What both return. At once on a processor with two threads or more, in bf16; else one after the other.
 
-    Gradients are on in both. Not where processes wait for each other, which must all send in one order; and not in fp32, where one of two
-    libraries is chosen for products of the whole process (`logits.fast_products`).
+    Gradients are on in both. Not where processes wait for each other, which must all send in one order; and not in
+    fp32, where one of two libraries is chosen for the products of the whole process (`logits.fast_products`).
     """
     threads = torch.get_num_threads()
     if machine.torch_device.type != "cpu" or not machine.bf16 or threads < 2 or distributed.world() > 1:
