@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # names of glibc's mallopt
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # names of glibc's mallopt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +66,11 @@ class Machine:
 def keep_memory() -> None:
     """Let this process keep what it has allocated, where glibc would give it back and fault it in again at every step.
 
+    All threads take from one heap, so that what one has given back another can have.
     For processes that are Assent's own, such as the command line; elsewhere than glibc nothing happens.
     """
     with contextlib.suppress(OSError, AttributeError):
         adjust = ctypes.CDLL(None).mallopt
         adjust(_MMAP_MAX, 0)
         adjust(_TRIM_THRESHOLD, -1)
+        adjust(_ARENA_MAX, 1)
