@@ -30,7 +30,7 @@ def llama(**options: Any) -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     shape: dict[str, Any] = {"intermediate_size": 54, "num_attention_heads": 4, "num_key_value_heads": 4}
-    return LlamaForCausalLM(LlamaConfig(**SIZES, **(shape | options)))
+    return LlamaForCausalLM(LlamaConfig(**(SIZES | shape | options)))
 
 
 def qwen() -> Any:
@@ -173,6 +173,22 @@ def test_what_is_put_together_in_another_way_is_found_out(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Stack, "of", forgetful)  # a window is longer than the tokens that are compared
     assert not chosen("mistral", EXACT).in_one_call
+
+
+def test_a_layer_of_another_class_further_up_is_not_overlooked() -> None:
+    from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+
+    class Other(LlamaDecoderLayer):
+        def forward(self, hidden_states: Tensor, *arguments: Any, **named: Any) -> Any:
+            return 2 * super().forward(hidden_states, *arguments, **named)
+
+    torch.manual_seed(0)
+    module: Any = llama(num_hidden_layers=4).eval()
+    module.model.layers[2].__class__ = Other
+    forward = choose(module, EXACT, pytest.fail)
+    assert isinstance(forward, RowForward)
+    assert not forward.in_one_call
+    assert len(module.model.layers) == 4
 
 
 def test_samples_are_those_of_the_layers_one_by_one_and_are_scored_alike(blank: Path) -> None:

@@ -6,20 +6,21 @@ a row, with known parts exchanged, and with whole steps of decoding in one call;
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from assent.engine import blocks
+from assent.engine import blocks, layers
 from assent.engine.attention.plans import NAME, Cache, UnsupportedError, Windows, watching_windows
 from assent.engine.batches import Tokens
 from assent.engine.forward import Forward, PlainForward, RowForward
 from assent.engine.machine import Machine
 from assent.engine.processor.compiled import kernels
 
+FEW = 2  # layers in which steps of decoding are compared
 PARITY = 2e-3  # rounding in fp32 stays far below, a wrong mask or position far above
 
 
@@ -45,7 +46,7 @@ def choose(module: Any, machine: Machine, warn: Callable[[str], None]) -> Forwar
         elif kernels() is not None and not machine.compiles:
             _fuse(module, exact, expected, windows, blocks.KINDS)
         forward = RowForward(module, machine)
-        forward.in_one_call = _steps_agree(module, exact, expected, windows)
+        forward.in_one_call = _steps_agree(module, exact, windows)
         return forward
     except Exception as reason:  # whatever a foreign model makes of a row, the plain path is right
         module.set_attn_implementation(usual)
@@ -79,21 +80,35 @@ def _fuse(
             agrees((kind,))
 
 
-def _steps_agree(module: Any, machine: Machine, expected: list[Tensor], windows: Windows) -> bool:
-    """Whether steps of decoding can be one call, and change no number: layers may only look like known ones."""
-    if module.get_output_embeddings() is None:
+def _steps_agree(module: Any, machine: Machine, windows: Windows) -> bool:
+    """Whether steps of decoding can be one call, and change no number: layers may only look like known ones.
+
+    Two layers are compared, since packing all of a large model in fp32 would take as much memory again. Every part of
+    every layer was compared before, and layers of one class are put together alike.
+    """
+    if module.get_output_embeddings() is None or len({type(layer) for layer in layers.repeated(module)[:-1]}) > 1:
         return False
-    forward = RowForward(module, machine)
-    forward.in_one_call = True
-    ids = _probe_ids(module)
-    with (
-        contextlib.suppress(Exception),
-        watching_windows() as asked,
-        forward.ready_to_sample(),
-    ):
-        found = _decoded(forward, ids[0], ids[3])
-        return forward.packed and _error(expected[-1:], [found]) < PARITY and asked == windows
+    forward, ids = RowForward(module, machine), _probe_ids(module)
+    asked = {one for one in windows if one[0] < FEW}
+    with contextlib.suppress(Exception), _first_layers(module):
+        with forward.ready_to_sample():
+            expected = _decoded(forward, ids[0], ids[3])
+        forward.in_one_call = True
+        with watching_windows() as found_windows, forward.ready_to_sample():
+            found = _decoded(forward, ids[0], ids[3])
+            return forward.packed and _error([expected], [found]) < PARITY and found_windows == asked
     return False
+
+
+@contextlib.contextmanager
+def _first_layers(module: Any) -> Generator[None, None, None]:
+    trunk = module.base_model
+    whole = trunk.layers
+    trunk.layers = whole[:FEW]
+    try:
+        yield
+    finally:
+        trunk.layers = whole
 
 
 def _error(expected: list[Tensor], found: list[Tensor]) -> float:

@@ -18,7 +18,8 @@ class Turn(NamedTuple):
 
     def of(self, states: Float[Tensor, "row heads width"]) -> Float[Tensor, "row heads width"]:
         """Each number of the first half of a head with its partner of the second, turned (Su et al. 2021)."""
-        if runs_on(states, *self) and self.cosines.dtype == torch.float32:
+        whole = self.cosines.shape[-1] == states.shape[-1]  # some families turn a part of each head
+        if whole and runs_on(states, *self) and self.cosines.dtype == torch.float32:
             return blocks.rotate(states, *self)
         first, second = states.chunk(2, -1)
         return states * self.cosines[:, None] + torch.cat([-second, first], -1) * self.sines[:, None]
