@@ -2,8 +2,8 @@
 
 Every term is a count of things that are done, times a coefficient that is fitted once a job and machine:
 
-- `tokens x weights`: each token through the matrices of the body, after the last attention only those that are read; the
-  products.
+- `tokens x weights`: each token through the matrices of the body, after the last attention only those that are read;
+  the products.
 - `tokens x width x layers`: each token through everything that is not a matrix: norms, rotations, residuals, copies.
 - `learned x head`: response tokens through the vocabulary.
 - `parameters`: the optimiser, once an update.
