@@ -42,6 +42,8 @@ def serious(page: Any) -> list[str]:
     """What axe calls serious or critical on the page as it stands."""
     from axe_playwright_python.sync_playwright import Axe
 
+    # colours that are still on their way to others are nobody's fault
+    page.evaluate("() => Promise.allSettled(document.getAnimations().map((one) => one.finished))")
     found = Axe().run(page).response["violations"]
     return [
         f"{one['id']}: {node['html'][:120]}"
