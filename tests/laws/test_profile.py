@@ -1,10 +1,12 @@
 """`--profile`: a trace that opens and costs that add up, whatever the number of steps."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 from tests import tiny
 
 from assent.engine.learner import Learner, Optimiser
@@ -35,6 +37,17 @@ def test_steps_after_the_first_are_watched(blank: Path, tmp_path: Path, total: i
     trace = json.loads((tmp_path / "profile" / "trace.json").read_text())
     updates = [one for one in trace["traceEvents"] if one.get("name") == "aten::_fused_adamw_"]
     assert len(updates) == min(asked, total - 1)
+
+
+def test_what_another_thread_does_is_watched_too(tmp_path: Path) -> None:
+    """Policy and value learn side by side: the costs of both are costs."""
+    numbers, watch = torch.ones(500), Profile(tmp_path, 1)
+    with ThreadPoolExecutor(1) as other:
+        for last in (False, True):
+            other.submit(numbers.cosh).result()
+            watch(last)
+    names = {one.get("name") for one in json.loads((tmp_path / "trace.json").read_text())["traceEvents"]}
+    assert "aten::cosh" in names
 
 
 def test_a_run_of_one_step_has_nothing_to_watch(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 from jinja2.exceptions import SecurityError
 from tests import tiny
 
+from assent.engine.models import ScalarModel
 from assent.engine.text import Text
 from assent.records import Message
 
@@ -93,6 +94,12 @@ def test_a_damaged_file_is_named_with_its_line(foreign: Path, name: str, text: s
     (foreign / name).write_bytes(text.encode("latin-1"))
     with pytest.raises(ValueError, match=says):
         tiny.model(foreign)
+
+
+def test_a_damaged_reward_model_is_named_too(foreign: Path) -> None:
+    (foreign / "config.json").write_text("{\n not json")
+    with pytest.raises(ValueError, match=r"config\.json, line 2: not JSON"):
+        ScalarModel.load(foreign, tiny.MACHINE)
 
 
 def test_code_that_comes_with_a_model_is_not_run(foreign: Path, tmp_path: Path) -> None:

@@ -239,7 +239,10 @@ def _load_config(directory: Path) -> Any:
 
     if not (directory / "config.json").exists():
         raise ValueError(f"{directory} is not a model directory: it has no config.json")
-    return AutoConfig.from_pretrained(directory, local_files_only=True)
+    try:
+        return AutoConfig.from_pretrained(directory, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{directory}: {what_is_broken(directory, error)}") from error
 
 
 def _load(factory: Any, directory: Path, **options: Any) -> Any:

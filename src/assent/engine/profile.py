@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch._C._profiler import _ExperimentalConfig  # pyright: ignore[reportPrivateUsage]
 from torch.profiler import ProfilerActivity, profile
 
 COSTS = 10
@@ -25,7 +26,8 @@ class Profile:
         self._done += 1
         if self._watching is None and self._done == 1 and not last:
             on_gpu = [ProfilerActivity.CUDA] if torch.cuda.is_available() else []
-            self._watching = profile(activities=[ProfilerActivity.CPU, *on_gpu])
+            everywhere = _ExperimentalConfig(profile_all_threads=True)  # two models may learn side by side
+            self._watching = profile(activities=[ProfilerActivity.CPU, *on_gpu], experimental_config=everywhere)
             self._watching.start()
         elif self._watching is not None and (last or self._done > self.steps):
             self._watching.stop()

@@ -100,8 +100,8 @@ struct Scratch {  // of a thread
 
 // Scores of one head become exponentials; their sum.
 float exponentials(float* scores, int64_t visible) {
-  float best = *std::max_element(scores, scores + visible);
   std::fill(scores + visible, scores + padded(visible), -INFINITY);
+  float best = largest(scores, padded(visible));
   Vector sum = {};
   for (int64_t t = 0; t < visible; t += LANES) {
     Vector e = exponential(load(scores + t) - splat(best));
