@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from assent.engine.batches import Tokens
@@ -168,6 +169,12 @@ def what_is_broken(directory: Path, error: Exception) -> str:
             return f"{path.name} is not UTF-8; copy the directory again"
         except json.JSONDecodeError as wrong:
             return f"{path.name}, line {wrong.lineno}: not JSON ({wrong.msg}); copy the directory again"
+    for path in sorted(directory.glob("*.safetensors")):
+        try:
+            with safe_open(path, "pt"):
+                pass
+        except (OSError, SafetensorError) as wrong:
+            return f"{path.name} is damaged ({wrong}); copy the directory again"
     return str(error)
 
 
