@@ -2,7 +2,7 @@
 
 In `.bench/assets`, once for a version of the recipe: a byte-level BPE tokenizer, the two models of `work.SIZES` with
 random weights (`3m`, `25m`), the same after a short SFT so that they end their responses (`3m-policy`), reward models
-(`3m-reward`), Assent records (`*.jsonl`), and `tokens.json`: the same data as the ids that Assent makes of the records,
+(`3m-reward`), Assent records (`*.jsonl`), and as `*.json` the same data as the ids that Assent makes of the records,
 in the order in which its streams deliver them. The peer reads only that, so that both sides see the same tokens.
 """
 
@@ -30,7 +30,7 @@ from bench import ASSETS, HOME
 from bench.corpus import prose
 from bench.work import BATCH, CONTEXT, COUNTS, RANKINGS, SIZES, VOCABULARY, K, Size
 
-VERSION = 1  # of this recipe; assets of another version are made anew
+VERSION = 2  # of this recipe; assets of another version are made anew
 SEED = 0
 END, PAD = "<|endoftext|>", "<|pad|>"
 TEMPLATE = "{% for message in messages %}{{ message['content'] }}\n\n{% endfor %}"
@@ -142,11 +142,12 @@ def create_data(text: str, tokenizer: Any, counts: Mapping[str, int] = COUNTS, s
 
 def encoded(text: Text, data: Mapping[str, Iterable[Any]]) -> Data:
     """The records as Assent's items. Raises ValueError when one does not fit."""
-    found = {
-        "demonstrations": encode.demonstrations(text, list(data["demonstrations"]), LIMITS),
-        "rankings": encode.rankings(text, data["rankings"], LIMITS),
-        "prompts": encode.prompts(text, data["prompts"], LIMITS),
+    make: dict[str, Any] = {
+        "demonstrations": encode.demonstrations,
+        "rankings": encode.rankings,
+        "prompts": encode.prompts,
     }
+    found = {kind: make[kind](text, list(rows), LIMITS) for kind, rows in data.items()}
     for kind, rows in found.items():
         if rows.rejected:
             raise ValueError(f"{kind}: {rows.rejected[0]}; lengths in bench/assets.py and its LIMITS disagree")
@@ -172,17 +173,17 @@ def as_ids(items: Data) -> dict[str, list[Any]]:
     }
 
 
-def read(text: Text) -> Data:
-    """The items of the records on disk."""
+def read(text: Text, *wanted: str) -> Data:
+    """The items of the records on disk, of the kinds that are wanted: what a job does not need takes no memory."""
     kinds = {"demonstrations": records.Demonstration, "rankings": records.Ranking, "prompts": records.Prompt}
-    return encoded(text, {name: list(records.read(ASSETS / f"{name}.jsonl", kind)) for name, kind in kinds.items()})
+    return encoded(text, {name: list(records.read(ASSETS / f"{name}.jsonl", kinds[name])) for name in wanted})
 
 
 def warm(name: str) -> None:
     """The policy of a size, by a short SFT, and a reward model with its trunk."""
     base, steps = ASSETS / name, WARM[name]
     policy = LanguageModel.load(base, Machine())
-    items = read(policy.text)["demonstrations"]
+    items = read(policy.text, "demonstrations")["demonstrations"]
     config = sft.SFTConfig(
         epochs=steps * BATCH / len(items), optimiser=Optimiser(learning_rate=1e-3), residual_dropout=0.0, limits=LIMITS
     )
@@ -205,7 +206,7 @@ def create() -> None:
         shutil.rmtree(ASSETS, ignore_errors=True)
         ASSETS.mkdir()
         version.write_text(str(VERSION))
-    if not (ASSETS / "tokens.json").exists():
+    if not (ASSETS / "prompts.json").exists():
         print("writing text, models and data to .bench/assets", flush=True)
         create_blank()
     for name in SIZES:
@@ -224,8 +225,9 @@ def create_blank() -> None:
     for kind, data in create_data(text, rows.tokenizer).items():
         (ASSETS / f"{kind}.jsonl").unlink(missing_ok=True)  # records are appended to what a killed run left
         records.write(ASSETS / f"{kind}.jsonl", data)
-    with atomically(ASSETS / "tokens.json") as temporary:
-        temporary.write_text(json.dumps(as_ids(read(rows))))
+    for kind, ids in as_ids(read(rows, *COUNTS)).items():
+        with atomically(ASSETS / f"{kind}.json") as temporary:
+            temporary.write_text(json.dumps(ids))
 
 
 def main() -> None:

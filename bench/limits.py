@@ -71,14 +71,14 @@ def measure(seconds: float) -> Limits:
 
 def ceiling(job: str, size: Size, limits: Limits, answered: float) -> float:
     """The most items of a job a second. `answered`: mean tokens of a sampled response, for decoding and PPO."""
-    known = tokens()
     if job == "sft":  # forward and backward, every token through body and head
         return limits.peak / (6 * (size.body + size.head))
     if job == "reward":  # the prompt once; the head is one row
-        counted = [len(prompt) + sum(map(len, responses)) for prompt, responses, _ in known["rankings"]]
-        assert all(len(responses) == K for _, responses, _ in known["rankings"])
+        known = tokens("rankings")
+        counted = [len(prompt) + sum(map(len, responses)) for prompt, responses, _ in known]
+        assert all(len(responses) == K for _, responses, _ in known)
         return limits.peak / (6 * size.body * sum(counted) / len(counted))
-    prompt = sum(map(len, known["prompts"])) / PROMPTS
+    prompt = sum(map(len, tokens("prompts"))) / PROMPTS
     if job == "decode":
         return answered * PROMPTS / _decoding(size, limits, prompt, answered)
     return 1 / _episode(size, limits, prompt, answered)

@@ -56,6 +56,6 @@ JOBS = {
 }
 
 
-def tokens() -> dict[str, Any]:
-    """The data as token ids, in the order in which Assent's streams deliver them (see assets.py)."""
-    return json.loads((ASSETS / "tokens.json").read_text())
+def tokens(kind: str) -> list[Any]:
+    """The data of a kind as token ids, in the order in which Assent's streams deliver them (see assets.py)."""
+    return json.loads((ASSETS / f"{kind}.json").read_text())

@@ -1,4 +1,4 @@
-"""Decoding: the policy's own verb, `sample`."""
+"""Decoding: the policy's own verb, `sample`, of a model that does not learn, as `assent sample` has it."""
 
 from assent.engine.generate import Key
 from assent.engine.machine import Machine
@@ -12,8 +12,8 @@ from bench.work import RESPONSE
 
 def main() -> None:
     """Sample in turns."""
-    policy = LanguageModel.load(ASSETS / f"{arguments().model}-policy", Machine())
-    prompts = [item.prompt for item in read(policy.text)["prompts"]]
+    policy = LanguageModel.load(ASSETS / f"{arguments().model}-policy", Machine()).freeze()
+    prompts = [item.prompt for item in read(policy.text, "prompts")["prompts"]]
     steps, step = Steps(Turns()), 0
     while True:
         steps.before()

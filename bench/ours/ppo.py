@@ -20,7 +20,7 @@ def main() -> None:
     name = arguments().model
     policy = LanguageModel.load(ASSETS / f"{name}-policy", Machine())
     value, judge = (ScalarModel.load(ASSETS / f"{name}-reward", Machine()) for _ in range(2))
-    prompts = read(policy.text)["prompts"]
+    prompts = read(policy.text, "prompts")["prompts"]
     optimiser = Optimiser(learning_rate=RATES["ppo"], epsilon=1e-5)
     config = ppo.PPOConfig(
         episodes=PROMPTS * 10_000,

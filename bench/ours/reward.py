@@ -31,7 +31,7 @@ def main() -> None:
     """Train in turns."""
     asked = arguments()
     model = (ScalarModel if asked.shared else Unshared).fresh(ASSETS / f"{asked.model}-policy", Machine(), seed=SEED)
-    items = read(model.text)
+    items = read(model.text, "rankings", "demonstrations")
     config = reward.RewardConfig(
         epochs=2,
         batch=RANKINGS,

@@ -16,7 +16,7 @@ from bench.work import BATCH, RATES
 def main() -> None:
     """Train in turns."""
     policy = LanguageModel.load(ASSETS / arguments().model, Machine())
-    items = read(policy.text)["demonstrations"]
+    items = read(policy.text, "demonstrations")["demonstrations"]
     config = sft.SFTConfig(
         epochs=2,
         batch=BATCH,

@@ -18,7 +18,7 @@ class Decoder:
 
     def __init__(self, how: Asked) -> None:
         precision = torch.bfloat16 if how.options.bf16 else torch.float32
-        self.prompts: list[list[int]] = tokens()["prompts"]
+        self.prompts: list[list[int]] = tokens("prompts")
         self.tokenizer = AutoTokenizer.from_pretrained(how.directory("policy"), padding_side="left")
         self.model = AutoModelForCausalLM.from_pretrained(how.directory("policy"), dtype=precision).eval()
         self.end, pad = self.tokenizer.eos_token_id, self.tokenizer.pad_token_id

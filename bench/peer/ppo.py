@@ -68,7 +68,7 @@ class Counted(Turn):
 def main() -> None:
     """Train in turns."""
     how = asked()
-    prompts: list[list[int]] = tokens()["prompts"]
+    prompts: list[list[int]] = tokens("prompts")
 
     def model() -> Any:
         return AutoModelForCausalLM.from_pretrained(how.directory("policy"), dtype=torch.float32)

@@ -35,7 +35,7 @@ class Counted(RewardTrainer):
 def pairs() -> list[dict[str, list[int]]]:
     """The chosen and the rejected side of every pair, ranking after ranking."""
     rows: list[dict[str, list[int]]] = []
-    for prompt, responses, ranks in tokens()["rankings"]:
+    for prompt, responses, ranks in tokens("rankings"):
         for i, j in combinations(range(K), 2):
             better, worse = (i, j) if ranks[i] < ranks[j] else (j, i)
             rows.append({"chosen_ids": prompt + responses[better], "rejected_ids": prompt + responses[worse]})

@@ -40,7 +40,7 @@ def main() -> None:
     config = SFTConfig(**(trainer_options(how.options) | in_order(RATES["sft"]) | sizes | packing))
     rows = [
         {"input_ids": prompt + response, "labels": [-100] * len(prompt) + response}
-        for prompt, response in tokens()["demonstrations"]
+        for prompt, response in tokens("demonstrations")
     ]
     steps = Steps(Turns())
     trainer = Counted(

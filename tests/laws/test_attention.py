@@ -147,6 +147,7 @@ def test_steps_before_the_host_looks_change_no_sample(blank: Path, monkeypatch: 
 def test_a_trunk_that_samples_computes_the_same_and_is_put_back(blank: Path) -> None:
     model = tiny.model(blank)
     assert isinstance(model.forward, RowForward)
+    model.forward.in_one_call = False
     before = dict(model.module.named_parameters())
     batch = tiny.texts(5)
     with torch.no_grad():
@@ -163,6 +164,40 @@ def test_a_trunk_that_samples_computes_the_same_and_is_put_back(blank: Path) -> 
     sampled = adapted.sample(batch.prompts, 6, 1.0, Key(0, 0))
     with torch.no_grad():
         assert (sampled.logprobs - adapted.logprobs(sampled)).abs().mean() < 0.02
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_frozen_model_gives_the_same_bits_from_weights_as_they_are_multiplied(blank: Path, precision: Any) -> None:
+    machine, batch = replace(tiny.MACHINE, precision=precision), tiny.texts(9)
+    policy, judge = LanguageModel.load(blank, machine), ScalarModel.fresh(blank, machine, seed=0)
+
+    def numbers() -> list[Tensor]:
+        sampled = policy.sample(batch.prompts, 6, 1.0, Key(0, 0))
+        return [policy.logprobs(batch), judge.score(batch), judge.values(batch), sampled.logprobs, *sampled.responses]
+
+    with torch.no_grad():
+        expected = numbers()
+        assert policy.freeze() is policy
+        judge.freeze()
+        assert all(torch.equal(a, b) for a, b in zip(numbers(), expected, strict=True))
+    wanted = torch.bfloat16 if machine.bf16 else torch.float32
+    for model in (policy, judge):
+        layer = model.module.model.layers[0]
+        assert layer.mlp.up_proj.weight.dtype == layer.self_attn.q_proj.weight.dtype == wanted
+        assert model.module.get_input_embeddings().weight.dtype == torch.float32
+        assert not model.parameters()
+        with pytest.raises(ValueError, match="was frozen"):
+            model.save(blank.parent / "nowhere")
+    assert judge.module.score.weight.dtype == policy.module.lm_head.weight.dtype == torch.float32
+
+
+def test_a_reference_is_frozen_and_its_policy_is_not(blank: Path) -> None:
+    policy = LanguageModel.load(blank, replace(tiny.MACHINE, precision="bf16"))
+    reference = policy.reference().model
+    assert reference.module.model.layers[1].mlp.down_proj.weight.dtype == torch.bfloat16
+    assert all(weight.dtype == torch.float32 and weight.requires_grad for weight in policy.module.parameters())
+    with torch.no_grad():
+        assert torch.equal(reference.logprobs(tiny.texts(5)), policy.logprobs(tiny.texts(5)))
 
 
 def gradients(machine: Machine, directory: Path, dropout: float) -> dict[str, Tensor]:

@@ -39,6 +39,12 @@ def models(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Models:
     return Models.start(tiny.model(blank), value, reward)
 
 
+def test_one_model_cannot_judge_and_learn(blank: Path) -> None:
+    value = ScalarModel.fresh(blank, tiny.MACHINE, seed=0)
+    with pytest.raises(ValueError, match="load the model twice"):
+        Models.start(tiny.model(blank), value, value)
+
+
 def test_credit_is_equation_2_then_the_advantages() -> None:
     config, facts = PPOConfig(kl_coef=0.1, trace_decay=0.9, missing_eos_penalty=2.0), rollout()
     scores = torch.tensor([0.0, 1 - 2, 2, 3, 4 - 2, 5])

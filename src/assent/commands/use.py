@@ -58,11 +58,11 @@ class Select(Common):
         """Run the verb."""
         parents: dict[str, Path | Files] = {"model": self.models, "reward": self.reward, "prompts": self.prompts}
         with self.open("select", self.answering, parents) as run:
-            judge, inputs = ScalarModel.load(self.reward, self.machine), Inputs()
+            judge, inputs = ScalarModel.load(self.reward, self.machine).freeze(), Inputs()
             rows = inputs.read(self.prompts, records.Prompt)[: self.answering.count or None]
             for step in run.steps(len(self.models), States()):
                 path = self.models[step]
-                model = LanguageModel.load(path, self.machine)
+                model = LanguageModel.load(path, self.machine).freeze()
                 limits = encode.within(self.answering.limits, model.positions)
                 items = asked(model, rows, limits, inputs)
                 sampling = self.answering.sampling(limits)
@@ -92,7 +92,7 @@ class Sample(Common):
         """Run the verb."""
         how, name = self.answering, self.name or str(self.model)
         with self.open("sample", how, {"model": self.model, "prompts": self.prompts}) as run:
-            model, inputs = LanguageModel.load(self.model, self.machine), Inputs()
+            model, inputs = LanguageModel.load(self.model, self.machine).freeze(), Inputs()
             rows = inputs.read(self.prompts, records.Prompt)[: how.count or None]
             limits = encode.within(how.limits, model.positions)
             items = asked(model, rows, limits, inputs)
@@ -119,7 +119,7 @@ class Chat:
 
     def start(self) -> None:
         """Run the verb."""
-        model = LanguageModel.load(self.model, self.machine)
+        model = LanguageModel.load(self.model, self.machine).freeze()
         limits = encode.within(Limits(prompt=model.positions or 2**20, response=self.limit), model.positions)
         turns: list[records.Message] = []
         while words := _typed():

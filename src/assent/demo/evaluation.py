@@ -44,7 +44,7 @@ def answers(name: str, ring: Ring, run: Run, probes: bool = True) -> None:
 
     probes: without them, the test prompts at temperature 1 only.
     """
-    model = ring.load(PROMPTED.get(name, name))
+    model = ring.load(PROMPTED.get(name, name)).freeze()
     examples = ring.read("records", "demonstrations", records.Demonstration) if name in PROMPTED else []
     asked = {"tests_sampled": (tests(ring), 1.0)}
     if probes:
@@ -98,7 +98,7 @@ def panel(ring: Ring, run: Run) -> None:
     """Several labelers of either group rank the same unseen responses: do they agree, and with the reward model?"""
     prompts = instructions.prompts(ring.world, "test", ring.plan.panel, first=10**6)
     drawn = draw(ring, prompts, {"sft": 0.5, "ppo_1": 0.5}, Oddities(few_shot=0, hot=0, stray=0), 3)
-    judge = ScalarModel.load(ring.model("reward"), ring.machine)
+    judge = ScalarModel.load(ring.model("reward"), ring.machine).freeze()
     for group in GROUPS:
         members = getattr(ring.labelers, group)
         ranked: list[records.Ranking] = []

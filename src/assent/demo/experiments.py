@@ -75,7 +75,8 @@ def unpenalised(ring: Ring) -> ppo.PPOConfig:
 @torch.no_grad()
 def best_of(ring: Ring, run: Run) -> None:
     """What the best of n by reward-model score is truly worth, of n samples of the policy where PPO starts."""
-    policy, judge = ring.load("init"), ScalarModel.load(ring.model("reward"), ring.machine)
+    policy = ring.load("init").freeze()
+    judge = ScalarModel.load(ring.model("reward"), ring.machine).freeze()
     prompts, gold = evaluation.tests(ring)[:BEST_OF_PROMPTS], grader(WORLD)
     asked = [policy.text.prompt(prompt.messages) for prompt in prompts for _ in range(BEST_OF)]
     sampled = policy.sample(asked, ring.sampling.limit, 1.0, Key(ring.plan.seed, 30_000))
@@ -157,7 +158,8 @@ def _swept(ring: Ring, name: str, ranked: Sequence[records.Ranking]) -> dict[str
 @torch.no_grad()
 def law(ring: Ring) -> dict[str, Any]:
     """The path of PPO without a KL penalty, promised and true, and d (a - b ln d) fitted to what is true (Gao 2022)."""
-    policy, judge = ring.load("init"), ScalarModel.load(ring.model("reward"), ring.machine)
+    policy = ring.load("init").freeze()
+    judge = ScalarModel.load(ring.model("reward"), ring.machine).freeze()
     prompts = ring.read("records", "validation", records.Prompt)[:LONG_PROMPTS]
     sampling = Sampling(ring.sampling.limit)
     asked = [policy.text.prompt(prompt.messages) for prompt in prompts]

@@ -30,7 +30,7 @@ def draw(
 
     def sample(source: str, temperature: float, asked: Sequence[records.Prompt]) -> list[records.Response]:
         few_shot = source == FEW_SHOT
-        model = ring.load("base" if few_shot else source)
+        model = ring.load("base" if few_shot else source).freeze()
         examples = ring.read("records", "demonstrations", records.Demonstration) if few_shot else ()
         sampling = Sampling(ring.sampling.limit, temperature)
         return answer(model, asked, sampling, Key(ring.plan.seed, next(calls)), source, examples)

@@ -18,7 +18,7 @@ from assent.engine.batches import Tokens
 from assent.engine.layout import Layout
 from assent.engine.logits import all_logits, chosen_logprobs
 from assent.engine.machine import Machine
-from assent.engine.narrow import narrowed
+from assent.engine.narrow import narrow, narrowed
 from assent.engine.stack import Stack
 
 
@@ -80,13 +80,24 @@ class RowForward:
     @contextlib.contextmanager
     def ready_to_sample(self) -> Generator[None, None, None]:
         """Inside, many short calls are fast, and nothing can be learned."""
-        dtype = torch.bfloat16 if self.machine.bf16 else self.module.dtype
-        self._stack = Stack.of(self.module, dtype) if self.in_one_call else None
+        self._stack = Stack.of(self.module, self._dtype) if self.in_one_call else None
+        with_products = contextlib.nullcontext() if self.packed else narrowed(self.module.base_model, self._dtype)
         try:
-            with narrowed(self.module, self.module.get_output_embeddings(), dtype), blocks.sampling(self.module):
+            with with_products, blocks.sampling(self.module):
                 yield
         finally:
             self._stack = None
+
+    def narrow(self) -> None:
+        """Hold the weights of products as they are computed with, for good; nothing can be learned after it."""
+        narrow(self.module.base_model, self._dtype)
+        for rest in self.module.parameters():
+            if rest.dtype != self._dtype:  # the file that it was mapped from would stay in memory, whole
+                rest.data = rest.data.clone()
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return torch.bfloat16 if self.machine.bf16 else self.module.dtype
 
     @property
     def packed(self) -> bool:

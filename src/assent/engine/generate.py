@@ -18,6 +18,7 @@ from assent.engine.batches import Sampled, Tokens, micro_batches
 from assent.engine.decoding import LOOK, Drawn, Steps, pick
 from assent.engine.forward import Forward, PlainForward, RowForward
 
+PREFILL = {"cpu": 1024, "cuda": 2**20}  # tokens of one pass over prompts at most: as fast on a processor, and small
 REFILL = 4  # waiting prompts enter when a quarter of the slots is free: one prefill for many
 
 
@@ -124,7 +125,8 @@ class _Slots:
         first, self.count = self.count, self.count + number
         rows: list[Tensor] = []
         places: list[int] = []
-        for part in micro_batches([len(prompt) for prompt in prompts], self.forward.machine.tokens):
+        most = min(self.forward.machine.tokens, PREFILL[self.forward.machine.torch_device.type])
+        for part in micro_batches([len(prompt) for prompt in prompts], most):
             found = self.forward.prefill([prompts[i] for i in part], self.cache, [slots[i] for i in part])
             rows += [row for i, row in zip(part, found, strict=True) for _ in slots[i]]
             places += [slot - first for i in part for slot in slots[i].tolist()]

@@ -51,8 +51,9 @@ class Machine:
         return self.compile == "always" or (self.compile == "auto" and self.torch_device.type == "cuda")
 
     def autocast(self) -> torch.autocast:
-        """The context in which trunks compute."""
-        return torch.autocast(self.torch_device.type, dtype=torch.bfloat16, enabled=self.bf16)
+        """The context in which trunks compute. A trunk reads each of its weights once, so that none is kept rounded."""
+        device = self.torch_device.type
+        return torch.autocast(device, dtype=torch.bfloat16, enabled=self.bf16, cache_enabled=False)
 
     @property
     def tolerance(self) -> float:

@@ -1,8 +1,7 @@
 """Models behind verbs: `logprobs` and `sample` of a language model, `score` and `values` of a scalar model.
 
 Weights are held in fp32; the trunk computes in what the machine says, heads and log-probabilities in fp32. Dropout is
-off in every model, always: training adds residual dropout itself (learner.py). Directories are in the Hugging Face
-layout, safetensors only, and code from a model directory is never run.
+off in every model, always: training adds residual dropout itself (learner.py).
 """
 
 import contextlib
@@ -11,11 +10,10 @@ import warnings
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from assent.engine import distributed, layers
@@ -23,9 +21,11 @@ from assent.engine.batches import Batch, RankingBatch, Sampled, TextBatch, Token
 from assent.engine.choice import choose
 from assent.engine.forward import Forward, RowForward
 from assent.engine.generate import Key, generate
+from assent.engine.loading import load_module, load_scalar
 from assent.engine.machine import Machine
-from assent.engine.text import Template, Text, quiet_transformers, what_is_broken
+from assent.engine.text import Template, Text
 
+M = TypeVar("M", bound="Model")
 BIAS = "reward_bias"  # in config.json of a scalar model: the calibration of section 3.5
 
 
@@ -48,6 +48,7 @@ class Model:
         self.forward: Forward = choose(self.module, machine, _warn)
         self.adapter: Any = _with_adapter(self.module, lora) if lora.rank else None
         self._prepare_layers()
+        self._frozen = False
         self._parked = False
 
     @property
@@ -60,13 +61,30 @@ class Model:
         return {name: p for name, p in self.module.named_parameters() if p.requires_grad}
 
     def save(self, directory: Path) -> None:
-        """Write the model, its adapter merged in, and its tokenizer; `from_pretrained` loads it."""
+        """Write the model, its adapter merged in, and its tokenizer; `from_pretrained` loads it.
+
+        Raises ValueError for a frozen model, whose weights may be rounded.
+        """
+        if self._frozen:
+            raise ValueError("this model was frozen, and its weights may be rounded; save it before, or load it again")
         module = self.module if self.adapter is None else copy.deepcopy(self.adapter).merge_and_unload()
         module.save_pretrained(directory)
         self.text.save(directory)
 
+    def freeze(self: M) -> M:
+        """From now on this model is used and does not learn: products hold their weights as they compute with them.
+
+        No number changes; in bf16 the weights take half of the memory, and are not rounded again in every pass.
+        """
+        self._frozen = True
+        self.module.requires_grad_(False)
+        if isinstance(self.forward, RowForward) and self.adapter is None:
+            self.forward.narrow()
+        return self
+
     def park(self) -> None:
-        """This model will only score from now on: where the machine offloads, it leaves the device in between."""
+        """Freeze a model that only scores: where the machine offloads, it leaves the device in between."""
+        self.freeze()
         self._parked = self.machine.offload
         if self._parked:
             self._move(torch.device("cpu"))
@@ -112,7 +130,7 @@ class LanguageModel(Model):
         from transformers import AutoModelForCausalLM
 
         text = Text.load(directory, template)
-        return cls(_load(AutoModelForCausalLM, directory), text, machine, lora or Lora())
+        return cls(load_module(AutoModelForCausalLM, directory), text, machine, lora or Lora())
 
     def logprobs(self, batch: TextBatch, temperature: float = 1.0) -> Float[Tensor, " tokens"]:
         """Log-probability of every response token given what is before it."""
@@ -135,7 +153,7 @@ class LanguageModel(Model):
         if self.adapter is not None:
             return Reference(self)
         frozen = copy.copy(self)
-        frozen.module = copy.deepcopy(self.module).requires_grad_(False)
+        frozen.module = copy.deepcopy(self.module)
         frozen.forward = copy.copy(self.forward)
         frozen.forward.module = frozen.module  # pyright: ignore[reportAttributeAccessIssue]
         frozen._prepare_layers()
@@ -170,7 +188,7 @@ class ScalarModel(Model):
     def fresh(cls, directory: Path, machine: Machine, *, seed: int, lora: Lora | None = None) -> "ScalarModel":
         """The trunk of a language model directory with a new head, normal with std 1/sqrt(d + 1)."""
         text = Text.load(directory)
-        model = cls(_load_scalar(directory), text, machine, lora or Lora(), None)
+        model = cls(load_scalar(directory), text, machine, lora or Lora(), None)
         weight = model.module.score.weight
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
@@ -181,7 +199,7 @@ class ScalarModel(Model):
     @classmethod
     def load(cls, directory: Path, machine: Machine, *, lora: Lora | None = None) -> "ScalarModel":
         """Load a trained reward model with its calibration. Raises ValueError when it was never calibrated."""
-        module = _load_scalar(directory)
+        module = load_scalar(directory)
         bias = getattr(module.config, BIAS, None)
         if bias is None:
             raise ValueError(
@@ -232,56 +250,6 @@ class ScalarModel(Model):
         weight = self.module.score.weight
         with torch.autocast(states.device.type, enabled=False):
             return states.to(weight.dtype) @ weight[0] + self.bias
-
-
-def _load_config(directory: Path) -> Any:
-    from transformers import AutoConfig
-
-    if not (directory / "config.json").exists():
-        raise ValueError(f"{directory} is not a model directory: it has no config.json")
-    try:
-        return AutoConfig.from_pretrained(directory, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{directory}: {what_is_broken(directory, error)}") from error
-
-
-def _load(factory: Any, directory: Path, **options: Any) -> Any:
-    """A module with fp32 weights and no dropout. Raises ValueError when the directory does not hold one."""
-    quiet_transformers()
-    try:
-        _load_config(directory)
-        with warnings.catch_warnings(action="ignore"):
-            return factory.from_pretrained(
-                directory, dtype=torch.float32, use_safetensors=True, local_files_only=True, **options
-            )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        why = what_is_broken(directory, error)
-        raise ValueError(f"{directory} cannot be loaded with {factory.__name__}: {why}") from error
-
-
-def _load_scalar(directory: Path) -> Any:
-    module = _load(_classifier(directory), directory, num_labels=1)
-    if not isinstance(getattr(module, "score", None), nn.Linear):
-        raise ValueError(f"{directory}: {type(module).__name__} has no linear `score` head to train a reward model on")
-    return module
-
-
-def _classifier(directory: Path) -> Any:
-    """What loads a trunk with a scalar head: transformers' own class for the family, or one made as it makes them."""
-    from transformers import (
-        MODEL_FOR_CAUSAL_LM_MAPPING,
-        MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-        AutoModelForSequenceClassification,
-    )
-    from transformers.modeling_layers import GenericForSequenceClassification
-
-    kind = type(_load_config(directory))
-    if kind in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING or kind not in MODEL_FOR_CAUSAL_LM_MAPPING:
-        return AutoModelForSequenceClassification
-    causal: Any = MODEL_FOR_CAUSAL_LM_MAPPING[kind]
-    family = next(base for base in causal.__mro__ if base.__name__.endswith("PreTrainedModel"))
-    name = causal.__name__.removesuffix("ForCausalLM") + "ForSequenceClassification"
-    return type(name, (GenericForSequenceClassification, family), {})
 
 
 def _with_adapter(module: Any, lora: Lora) -> Any:

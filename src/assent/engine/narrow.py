@@ -1,7 +1,7 @@
-"""A trunk while it samples: weights as it computes with them, and products of the same input side by side.
+"""Weights of a trunk's products as it computes with them: for good in a frozen model, else while it samples.
 
-At every token all weights are read for few rows, so that it counts how often and how wide. Autocast would round weights
-at every token unless they are trained, which an adapter's base is not.
+In sampling all weights are read at every token for few rows, so that it counts how often and how wide: there products
+of the same input are one. Autocast would round weights at every token.
 """
 
 import contextlib
@@ -48,13 +48,22 @@ class _Later(nn.Module):
         return self.firsts[0].rest[self.number]
 
 
+def narrow(trunk: nn.Module, dtype: torch.dtype) -> list[tuple[Any, Any]]:
+    """Let the linear layers of a trunk hold their weights as `dtype`; what they held."""
+    layers = [one for one in trunk.modules() if isinstance(one, nn.Linear)]
+    masters: list[tuple[Any, Any]] = [(layer, layer.weight) for layer in layers]
+    for layer in layers:
+        layer.weight = nn.Parameter(layer.weight.detach().to(dtype), requires_grad=False)
+    return masters
+
+
 @contextlib.contextmanager
-def narrowed(module: nn.Module, apart: Any, dtype: torch.dtype) -> Generator[None, None, None]:
-    """Inside, the linear layers of `module`, except `apart`, hold their weights as `dtype`, siblings side by side."""
+def narrowed(trunk: nn.Module, dtype: torch.dtype) -> Generator[None, None, None]:
+    """Inside, the linear layers of a trunk hold their weights as `dtype`, siblings side by side."""
     masters: list[tuple[Any, Any]] = []
     places: list[tuple[nn.Module, str, nn.Module]] = []
     try:
-        for block in list(module.modules()):
+        for block in list(trunk.modules()):
             for names in SIBLINGS:
                 layers: list[Any] = [getattr(block, name, None) for name in names]
                 if _alike(layers):
@@ -63,9 +72,7 @@ def narrowed(module: nn.Module, apart: Any, dtype: torch.dtype) -> Generator[Non
                     for name, layer, stand_in in zip(names, layers, stand_ins, strict=True):
                         places.append((block, name, layer))
                         setattr(block, name, stand_in)
-        for layer in [one for one in module.modules() if isinstance(one, nn.Linear) and one is not apart]:
-            masters.append((layer, layer.weight))
-            layer.weight = nn.Parameter(layer.weight.detach().to(dtype), requires_grad=False)
+        masters = narrow(trunk, dtype)
         yield
     finally:
         for layer, master in masters:

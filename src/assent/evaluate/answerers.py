@@ -70,7 +70,7 @@ class Local:
     @property
     def model(self) -> LanguageModel:
         """The model."""
-        self._model = self._model or LanguageModel.load(self.directory, self.machine)
+        self._model = self._model or LanguageModel.load(self.directory, self.machine).freeze()
         return self._model
 
     def answer(self, asks: Sequence[Ask]) -> list[Outcome | None]:

@@ -46,7 +46,7 @@ class Scorers:
     @classmethod
     def load(cls, proxy: str, gold: str, machine: Machine) -> "Scorers":
         """From run or model directories; empty is none."""
-        loaded = [ScalarModel.load(model_of(Path(one)), machine) if one else None for one in (proxy, gold)]
+        loaded = [ScalarModel.load(model_of(Path(one)), machine).freeze() if one else None for one in (proxy, gold)]
         return cls(loaded[0], loaded[1])
 
 
@@ -151,7 +151,7 @@ def _start(
         return list(records.read(kept, Samples))
     if not (origin / "config.json").exists():
         return None
-    model = LanguageModel.load(origin, machine)
+    model = LanguageModel.load(origin, machine).freeze()
     asked = [model.text.prompt(prompt.messages) for prompt in prompts.values()]
     drawn = model.sample(asked, limit, temperature, Key(config["seed"], 0))
     rows: list[Samples] = []

@@ -39,7 +39,7 @@ class RewardJudge:
     @property
     def model(self) -> ScalarModel:
         """The model, loaded when the first response is really scored."""
-        self._model = self._model or ScalarModel.load(self.directory, self.machine)
+        self._model = self._model or ScalarModel.load(self.directory, self.machine).freeze()
         return self._model
 
     def vote(self, asked: Sequence[Pair], cache: Cache) -> Votes:

@@ -44,7 +44,7 @@ def evaluate(
 
     Raises ValueError when none of the rankings can be scored.
     """
-    model = ScalarModel.load(directory, machine)
+    model = ScalarModel.load(directory, machine).freeze()
     room = model.positions or 2**20
     kept = encode.rankings(model.text, rows, Limits(prompt=room, response=room, context=room))
     if not kept.items:

@@ -150,7 +150,7 @@ class Judge:
 
     def scores(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:
         """The probability of yes against no, by the log-probability of the whole answers."""
-        model = self._model = self._model or LanguageModel.load(self.path, self.machine)
+        model = self._model = self._model or LanguageModel.load(self.path, self.machine).freeze()
         answers = tuple(model.text.responses(["yes", "no"]))
         questions: list[Question] = []
         for prompt, answer in pairs:

@@ -80,7 +80,12 @@ class Models:
 
     @classmethod
     def start(cls, policy: LanguageModel, value: ScalarModel, reward: Judge) -> "Models":
-        """The reference is the policy as it is now; the value model learns the reward model's bias too."""
+        """The reference is the policy as it is now; the value model learns the reward model's bias too.
+
+        Raises ValueError when one model is to judge and to learn.
+        """
+        if reward is value:
+            raise ValueError("the value model learns and the reward model does not; load the model twice")
         value.bias.requires_grad_(True)
         if isinstance(reward, ScalarModel):
             reward.park()

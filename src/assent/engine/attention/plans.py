@@ -7,6 +7,8 @@ token for each of many sequences against the cache (`DecodePlan`).
 
 import contextlib
 import functools
+import math
+import mmap
 from collections.abc import Generator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -196,13 +198,24 @@ class Cache:
 
     def _store(self, row: Row) -> Tensor:
         _, heads, width = row.shape
-        return row.new_zeros((self.slots, self.length, heads, width), dtype=self._dtype or row.dtype)
+        return _zeros((self.slots, self.length, heads, width), self._dtype or row.dtype, row.device)
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` places of one slot to another."""
         for stores in self._stores.values():
             for store in stores:
                 store[target, :length] = store[source, :length]
+
+
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Zeros; on a processor pages of the system's own, which take memory once something is written to them.
+
+    A cache has room for the longest sequence in every slot, and most are shorter.
+    """
+    if device.type != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    pages = mmap.mmap(-1, math.prod(shape) * dtype.itemsize, access=mmap.ACCESS_COPY)
+    return torch.frombuffer(pages, dtype=dtype).view(shape)
 
 
 @dataclass(frozen=True)

@@ -138,14 +138,18 @@ class Decoder:
             layer.before_attention.epsilon,
             layer.before_gates.epsilon,
             layer.scale,
-            self._product(_below(layer.queries, layer.keys, layer.values)),
-            self._product(layer.out),
-            self._product(_by_turns(layer.gate, layer.up)),
-            self._product(layer.down),
+            self._product(_below(*map(self._rounded, (layer.queries, layer.keys, layer.values)))),
+            self._product(self._rounded(layer.out)),
+            self._product(_by_turns(self._rounded(layer.gate), self._rounded(layer.up))),
+            self._product(self._rounded(layer.down)),
             layer.window or 0,
             *(None if norm is None else self._vector(norm.weight) for norm in of_heads),
             *(0.0 if norm is None else norm.epsilon for norm in of_heads),
         )
+
+    def _rounded(self, linear: Linear) -> Linear:
+        bias = None if linear.bias is None else linear.bias.detach().float()
+        return Linear(linear.weight.detach().to(self.dtype), bias)
 
     def _vector(self, numbers: Tensor) -> int:
         self._kept.append(_filled(numbers.detach().float(), PANEL))
@@ -153,7 +157,7 @@ class Decoder:
 
     def _product(self, linear: Linear) -> _Product:
         """Panel by panel of columns: for each step in depth, what each column multiplies in it (see decoder.cpp)."""
-        lanes = linear.weight.detach().to(self.dtype).contiguous().view(torch.int32)
+        lanes = linear.weight.contiguous().view(torch.int32)
         panels = _filled(lanes, PANEL).unflatten(0, (-1, PANEL)).transpose(1, 2).contiguous()
         self._kept.append(panels)
         bias = None if linear.bias is None else self._vector(linear.bias)
@@ -172,10 +176,10 @@ def _filled(rows: Tensor, unit: int) -> Tensor:
 
 def _below(*parts: Linear) -> Linear:
     """Products of the same input as one, a bias of zeros where only others have one."""
-    weight = torch.cat([part.weight.detach() for part in parts])
+    weight = torch.cat([part.weight for part in parts])
     if all(part.bias is None for part in parts):
         return Linear(weight, None)
-    biases = [part.weight.new_zeros(len(part.weight)) if part.bias is None else part.bias.detach() for part in parts]
+    biases = [torch.zeros(len(part.weight)) if part.bias is None else part.bias for part in parts]
     return Linear(weight, torch.cat(biases))
 
 
@@ -188,4 +192,4 @@ def _by_turns(gate: Linear, up: Linear) -> Linear:
 
     both = _below(gate, up)
     bias = None if both.bias is None else turns(*both.bias.split(len(gate.weight)))
-    return Linear(turns(gate.weight.detach(), up.weight.detach()), bias)
+    return Linear(turns(gate.weight, up.weight), bias)
