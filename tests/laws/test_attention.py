@@ -1,5 +1,6 @@
 """Contract 1 again, for every fast way: kernels, chunks of steps, narrowed, compiled and checkpointed layers."""
 
+import mmap
 import subprocess
 from dataclasses import replace
 from functools import partial
@@ -142,6 +143,40 @@ def test_steps_before_the_host_looks_change_no_sample(blank: Path, monkeypatch: 
     found = model.sample(prompts, 12, 1.0, Key(3, 1))
     assert found.ended == expected.ended
     assert all(torch.equal(a, b) for a, b in zip(found.responses, expected.responses, strict=True))
+
+
+def test_prompts_that_are_read_in_several_passes_change_no_sample(blank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, prompts = tiny.model(blank), tiny.texts(7, longest=20).prompts
+    expected = model.sample(prompts, 6, 1.0, Key(3, 1))
+    passes: list[int] = []
+    prefill = RowForward.prefill
+
+    def counted(forward: RowForward, part: Any, *more: Any) -> Tensor:
+        passes.append(sum(map(len, part)))
+        return prefill(forward, part, *more)
+
+    monkeypatch.setattr(RowForward, "prefill", counted)
+    monkeypatch.setattr("assent.engine.generate.PREFILL", {"cpu": 20})
+    found = model.sample(prompts, 6, 1.0, Key(3, 1))
+    assert len(passes) > 1
+    assert max(passes) <= 20
+    assert all(torch.equal(a, b) for a, b in zip(found.responses, expected.responses, strict=True))
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="nothing here says how much memory a process has")
+def test_a_cache_takes_memory_as_it_fills() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+    row, before = torch.zeros(1, 8, 64), resident()
+    keys, values = Cache(64, 2048, replace(tiny.MACHINE, precision="bf16")).stores(0, row, row)
+    assert keys.nbytes + values.nbytes == 2**28
+    assert resident() - before < 2**24
+    keys[3, :100] = 1
+    assert keys[3, :100].all()
+    assert not keys[3, 100:].any()
+    assert not keys[4].any()
+    assert not values.any()
 
 
 def test_a_trunk_that_samples_computes_the_same_and_is_put_back(blank: Path) -> None:
