@@ -118,9 +118,8 @@ def time_terms(point: Point) -> Terms:
 
 
 def memory_terms(point: Point) -> Terms:
-    """What is counted for the peak of memory; decoding has its peak while it reads the prompts."""
-    tokens = point.batch * point.prompt if point.job == "decode" else point.tokens
-    held = min(tokens, HELD)
+    """What is counted for the peak of memory: in training what backward needs, in decoding keys and values."""
+    held = min(point.tokens, HELD)
     activations = float(held * point.size.hidden * point.size.layers)
     return {"process": 1.0, "parameters": float(point.parameters), "tokens x width x layers": activations}
 

@@ -93,7 +93,7 @@ def reward_update(point: Point) -> Callable[[], Any]:
 def decoding(point: Point) -> Callable[[], Any]:
     """One response of exactly `response` tokens to each of `batch` prompts."""
     prompts = drawn(np.random.default_rng(0), point.batch, point.prompt)
-    policy = LanguageModel.load(MODELS / point.model, Machine())
+    policy = LanguageModel.load(MODELS / point.model, Machine()).freeze()
     policy.text.end = -1  # nothing ends early
     return lambda: policy.sample(prompts, point.response, 1.0, Key(0, 0))
 

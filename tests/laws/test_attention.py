@@ -156,7 +156,7 @@ def test_prompts_that_are_read_in_several_passes_change_no_sample(blank: Path, m
         return prefill(forward, part, *more)
 
     monkeypatch.setattr(RowForward, "prefill", counted)
-    monkeypatch.setattr("assent.engine.generate.PREFILL", {"cpu": 20})
+    monkeypatch.setattr("assent.engine.generate.tokens_of_a_pass", lambda forward: 20)
     found = model.sample(prompts, 6, 1.0, Key(3, 1))
     assert len(passes) > 1
     assert max(passes) <= 20

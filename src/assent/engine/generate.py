@@ -18,7 +18,6 @@ from assent.engine.batches import Sampled, Tokens, micro_batches
 from assent.engine.decoding import LOOK, Drawn, Steps, pick
 from assent.engine.forward import Forward, PlainForward, RowForward
 
-PREFILL = {"cpu": 1024, "cuda": 2**20}  # tokens of one pass over prompts at most: as fast on a processor, and small
 REFILL = 4  # waiting prompts enter when a quarter of the slots is free: one prefill for many
 
 
@@ -125,8 +124,7 @@ class _Slots:
         first, self.count = self.count, self.count + number
         rows: list[Tensor] = []
         places: list[int] = []
-        most = min(self.forward.machine.tokens, PREFILL[self.forward.machine.torch_device.type])
-        for part in micro_batches([len(prompt) for prompt in prompts], most):
+        for part in micro_batches([len(prompt) for prompt in prompts], tokens_of_a_pass(self.forward)):
             found = self.forward.prefill([prompts[i] for i in part], self.cache, [slots[i] for i in part])
             rows += [row for i, row in zip(part, found, strict=True) for _ in slots[i]]
             places += [slot - first for i in part for slot in slots[i].tolist()]
@@ -173,6 +171,12 @@ class _Slots:
             self.cache.move(self.count, slot, int(self.place[self.count]))
             for array in (self.row, self.place, self.token):
                 array[slot] = array[self.count]
+
+
+def tokens_of_a_pass(forward: RowForward) -> int:
+    """Tokens of prompts that are read at once: on a processor few are as fast as many, unless the model is narrow."""
+    most, width = forward.machine.tokens, forward.module.get_input_embeddings().weight.shape[1]
+    return min(most, max(1024, 2**19 // width)) if forward.machine.torch_device.type == "cpu" else most
 
 
 def uniforms(key: Key, sequences: "np.ndarray", positions: "np.ndarray") -> "np.ndarray":
