@@ -11,7 +11,8 @@ Every term is a count of things that are done, times a coefficient that is fitte
 - `read keys`: every decoded token looks back at all tokens before it, in every layer.
 
 Tokens are counted as they are processed: a ranking's prompt once, a response's prompt once. Memory is what the process
-holds without a model, the tensors of a parameter, and the activations of the tokens that are held at once.
+holds without a model, the tensors of a parameter, the activations of the tokens that are held at once (or their keys
+and values), and the logits of learned tokens.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from bench.work import Size
+from bench.work import VOCABULARY, Size
 
 HELD = 16_384  # tokens of a micro-batch at most, `Machine.tokens`
 JOBS = {"sft": "SFT update", "reward": "reward update", "decode": "decoding", "ppo": "PPO iteration"}
@@ -113,15 +114,22 @@ def time_terms(point: Point) -> Terms:
         return trained | learned
     if point.job == "reward":
         return trained
-    products = {"tokens x weights": trained["tokens x weights"] + learned["learned x head"]}
-    return products | decoded if point.job == "decode" else trained | learned | decoded
+    if point.job == "decode":  # nothing is done once for every parameter
+        return {name: value for name, value in trained.items() if name != "parameters"} | learned | decoded
+    return trained | learned | decoded
 
 
 def memory_terms(point: Point) -> Terms:
     """What is counted for the peak of memory: in training what backward needs, in decoding keys and values."""
-    held = min(point.tokens, HELD)
-    activations = float(held * point.size.hidden * point.size.layers)
-    return {"process": 1.0, "parameters": float(point.parameters), "tokens x width x layers": activations}
+    size = point.size
+    inside = size.layers * (6 * size.hidden + 3 * size.inter)  # numbers that a token has inside the layers
+    terms = {
+        "process": 1.0,
+        "parameters": float(point.parameters),
+        "tokens x numbers inside": float(min(point.tokens, HELD) * inside),
+    }
+    logits = {"learned x vocabulary": float(min(point.responses, HELD) * VOCABULARY)}
+    return terms | logits if point.job in ("sft", "ppo") else terms
 
 
 @dataclass(frozen=True)
