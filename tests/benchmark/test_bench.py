@@ -172,7 +172,7 @@ def test_every_job_has_tuned_options_that_were_tried() -> None:
 
 def test_ceilings_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"rankings": [([1] * 4, [[1] * 2] * 6, [1, 2, 3, 4, 5, 6])], "prompts": [[1] * 10] * work.PROMPTS}
-    monkeypatch.setattr(limits, "tokens", lambda: known)
+    monkeypatch.setattr(limits, "tokens", known.__getitem__)
     size = work.Size(hidden=2, inter=4, layers=1, heads=1)  # 40 weights in the body, 8192 in the head
     machine = limits.Limits(fp32=1.0, onednn=2.0, bf16=100.0, dram=1e12, cache=1e12)
     assert (size.body, size.head) == (40, 8192)
