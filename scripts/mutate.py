@@ -35,7 +35,7 @@ O, R, P, G = "objectives.py", "train/rollout.py", "train/ppo.py", "engine/genera
 L, T, M, E = "engine/learner.py", "engine/layout.py", "engine/models.py", "engine/logits.py"
 D, N, B = "engine/decoding.py", "engine/narrow.py", "engine/blocks.py"
 C, K, W, Y = (f"engine/processor/{name}.cpp" for name in ("attention", "blocks", "drawing", "decoder"))
-S = "engine/stack.py"
+S, F, A = "engine/stack.py", "engine/forward.py", "engine/attention/plans.py"
 
 MUTANTS = (
     Mutant("ties make pairs", O, "ranks[:, None] < ranks[None, :]", "ranks[:, None] <= ranks[None, :]"),
@@ -80,6 +80,11 @@ MUTANTS = (
     Mutant("random numbers without a position", G, "(self.place[slots] + ahead).ravel()", "(0 * (self.place[slots] + ahead)).ravel()"),
     Mutant("temperature multiplies", D, "else logits / temperature", "else logits * temperature"),
     Mutant("a step counts from the wrong place", D, "return (places + 1).clamp(", "return (places + 2).clamp("),
+    Mutant("a frozen model keeps its masters", M, "            self.forward.narrow()\n", "            pass\n"),
+    Mutant("a frozen model's head is rounded", F, "        narrow(self.module.base_model, self._dtype)\n", "        narrow(self.module, self._dtype)\n"),
+    Mutant("a frozen model is saved", M, "        if self._frozen:\n", "        if not self:\n"),
+    Mutant("a later pass over prompts fills the first slots", G, "self.cache, [slots[i] for i in part])", "self.cache, slots[: len(part)])"),
+    Mutant("a cache takes its memory at once", A, 'if device.type != "cpu":', 'if device.type == "cpu":'),
     Mutant("keys and values of siblings swapped", N, "self.rest = tuple(rest)", "self.rest = tuple(reversed(rest))"),
     Mutant("kernels see the next token", C, "std::fill(s + left + seen, s", "std::fill(s + left + std::min(seen + 1, reach), s"),
     Mutant("kernels forget the window", C, "oldest = std::clamp<int64_t>(first_seen, 0, context.length);", "oldest = 0;"),
