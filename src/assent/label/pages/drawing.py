@@ -52,15 +52,16 @@ def _interval(
 
 
 def small_interval(estimate: float, low: float | None, high: float | None, shrunk: float) -> Markup:
-    """One share with its interval, small enough for a cell; the dot is the shrunken value."""
+    """One share with its interval, small enough for a cell; the dot is the shrunken value, a stroke what was seen."""
     width = 116
+    seen = _x(estimate, 6, width - 12)
     parts = [
         f'<svg class="spark" viewBox="0 0 {width} 20" width="{width}" height="20" aria-hidden="true">',
         f'<line class="tick" x1="6" y1="10" x2="{width - 6}" y2="10"/>',
         f'<line class="chance" x1="{_x(0.5, 6, width - 12)}" y1="4" x2="{_x(0.5, 6, width - 12)}" y2="16"/>',
         *_interval(low, high, 10, 6, width - 12),
-        f'<circle class="faint" cx="{_x(estimate, 6, width - 12)}" cy="10" r="3"/>',
-        f'<circle class="dot" cx="{_x(shrunk, 6, width - 12)}" cy="10" r="4.5"/></svg>',
+        f'<circle class="dot" cx="{_x(shrunk, 6, width - 12)}" cy="10" r="4.5"/>',
+        f'<line class="seen" x1="{seen}" y1="2" x2="{seen}" y2="18"/></svg>' if shrunk != estimate else "</svg>",
     ]
     return Markup("".join(parts))
 
