@@ -103,6 +103,27 @@ def sequences(count: int, seed: int = 0) -> tuple[list[Tensor], Tensor]:
     return prompts, torch.randint(0, 90, (count, 6), generator=generator)
 
 
+def test_layers_of_a_frozen_model_are_packed_once_and_hooks_are_honoured_all_the_same(
+    blank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed: list[Any] = []
+    of = Stack.of
+    monkeypatch.setattr(Stack, "of", lambda *given: packed.append(given) or of(*given))
+    model, prompts = tiny.model(blank, precision="bf16"), tiny.texts(4).prompts
+    packed.clear()
+    expected = [model.sample(prompts, 6, 1.0, Key(0, step)).logprobs for step in range(2)]
+    assert len(packed) == 2  # it may have learned in between
+    model.freeze()
+    assert all(torch.equal(model.sample(prompts, 6, 1.0, Key(0, n)).logprobs, expected[n]) for n in range(2))
+    assert len(packed) == 3
+    seen: list[Any] = []
+    hook = model.module.model.layers[0].register_forward_hook(lambda *_: seen.append(1))
+    model.sample(prompts, 6, 1.0, Key(0, 0))
+    assert len(seen) > 1
+    hook.remove()
+    assert torch.equal(model.sample(prompts, 6, 1.0, Key(0, 1)).logprobs, expected[1])
+
+
 @pytest.mark.parametrize("count", [1, 12, 31])  # rows of a tile: one, all, and three tiles that are not full
 @pytest.mark.parametrize("machine", [EXACT, ROUNDED], ids=lambda machine: machine.precision)
 @pytest.mark.parametrize("name", MODELS)

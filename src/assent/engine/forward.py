@@ -19,7 +19,7 @@ from assent.engine.layout import Layout
 from assent.engine.logits import all_logits, chosen_logprobs
 from assent.engine.machine import Machine
 from assent.engine.narrow import narrow, narrowed
-from assent.engine.stack import Stack
+from assent.engine.stack import Stack, is_stack
 
 
 class Forward(Protocol):
@@ -50,6 +50,8 @@ class RowForward:
         self.machine = machine
         self.in_one_call = False  # whether a step of decoding may be one
         self._stack: Stack | None = None
+        self._stays = False  # whether the weights stay as they are
+        self._kept: Stack | None = None  # the packed layers of weights that do
 
     def logprobs(
         self, prompts: Sequence[Tokens], responses: Sequence[Tokens], temperature: float
@@ -80,7 +82,7 @@ class RowForward:
     @contextlib.contextmanager
     def ready_to_sample(self) -> Generator[None, None, None]:
         """Inside, many short calls are fast, and nothing can be learned."""
-        self._stack = Stack.of(self.module, self._dtype) if self.in_one_call else None
+        self._stack = self._packed_layers() if self.in_one_call else None
         with_products = contextlib.nullcontext() if self.packed else narrowed(self.module.base_model, self._dtype)
         try:
             with with_products, blocks.sampling(self.module):
@@ -88,8 +90,16 @@ class RowForward:
         finally:
             self._stack = None
 
+    def _packed_layers(self) -> Stack | None:
+        """Anew, unless the weights stay as they are."""
+        kept = self._kept if is_stack(self.module.base_model) else None
+        stack = kept or Stack.of(self.module, self._dtype)
+        self._kept = stack if self._stays else None
+        return stack
+
     def narrow(self) -> None:
         """Hold the weights of products as they are computed with, for good; nothing can be learned after it."""
+        self._stays = True
         narrow(self.module.base_model, self._dtype)
         for rest in self.module.parameters():
             if rest.dtype != self._dtype:  # the file that it was mapped from would stay in memory, whole

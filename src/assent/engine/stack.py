@@ -29,7 +29,7 @@ class Stack:
     def of(cls, module: Any, dtype: torch.dtype) -> "Stack | None":
         """Pack the layers as `dtype`; None for a model that has other parts, or is somewhere else."""
         trunk = module.base_model
-        if not _is_stack(trunk):
+        if not is_stack(trunk):
             return None
         attentions = [layer.self_attn for layer in trunk.layers]
         windows = [blocks.window(attention) for attention in attentions]
@@ -51,7 +51,7 @@ class Stack:
         return self.decoder.step(embedded, stores, positions, cosines[0].contiguous(), sines[0].contiguous())
 
 
-def _is_stack(trunk: Any) -> bool:
+def is_stack(trunk: Any) -> bool:
     """Whether all of its parts are known, hold plain weights that a kernel can read, and are watched by nobody."""
     if {name for name, _ in trunk.named_children()} != TRUNK or not runs_on(trunk.embed_tokens.weight):
         return False
