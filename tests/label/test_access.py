@@ -14,7 +14,7 @@ from assent.label.settings import Settings
 from assent.label.store import batches
 from assent.label.store.database import BusyError, FullError
 from tests.label import kit
-from tests.label.web import ORIGIN, SECRET, Site
+from tests.label.web import ORIGIN, PASSWORD, SECRET, Site
 
 ROLES = ("anonymous", "labeler", "lead", "researcher", "admin")
 
@@ -117,6 +117,20 @@ def test_every_answer_binds_the_browser(site: Site) -> None:
         assert "max-age=" in answer.headers["strict-transport-security"]
         assert answer.headers["cache-control"] == "no-store"
         assert "access-control-allow-origin" not in answer.headers
+
+
+def test_whoever_signs_in_goes_on_to_where_they_were_going(site: Site) -> None:
+    from urllib.parse import parse_qs, urlsplit
+
+    kit.batch(site.database, kit.items(1, 1), "bread & butter?")
+    where = "/lead/batches/bread%20%26%20butter%3F"
+    sent = site.client().get(where)
+    assert sent.status_code == 303
+    (back,) = parse_qs(urlsplit(sent.headers["location"]).query)["next"]
+    assert back == where
+    site.person("lead", "Lena")
+    form = {"name": "Lena", "password": PASSWORD, "next": back}
+    assert site.client().post("/sign-in", data=form).headers["location"] == where
 
 
 def test_bodies_have_a_limit_announced_or_not(site: Site) -> None:

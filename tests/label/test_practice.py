@@ -143,6 +143,12 @@ def test_programs_and_forms_bring_it_in(site: Site, monkeypatch: pytest.MonkeyPa
     assert lead.get("/manage/batches/form").json()["strata"]["practice"] == 2
     without = lead.post("/lead/batches/new", data={**form, "name": "without"}, files=files[:1])
     assert without.status_code == 303
+    long = json.dumps(records.to_json(WORK[0]) | {"id": "long"})
+    large = "".join(
+        long.replace('"long"', f'"long-{n}"') + "\n" for n in range(4_000_000 // len(long))
+    )  # no small body
+    several = lead.post("/lead/batches/new", data={**form, "name": "large"}, files=[("files", ("large.jsonl", large))])
+    assert several.status_code == 303
     again = lead.post("/manage/batches", data={**form, "name": "json"}, files=[*files[:1], ("meant", ("m", "{"))])
     assert (again.status_code, "line 1" in again.text) == (422, True)
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -124,7 +125,8 @@ def _answer(
     if path.startswith(DATA_PATHS):
         return JSONResponse({"detail": sentence, **(more or {})}, status, headers)
     if status == 401 and request.method == "GET":
-        return RedirectResponse(f"/sign-in?next={path}", 303)
+        where = quote(request.scope["path"])  # of a batch, which may be called by any characters
+        return RedirectResponse(f"/sign-in?next={quote(where, safe='/')}", 303)
     if "Location" in headers:
         return RedirectResponse(headers["Location"], 303)
     response = pages.error(request, status, sentence)

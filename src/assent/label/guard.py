@@ -21,6 +21,7 @@ _log = logging.getLogger("assent.label")
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 DATA_PATHS = ("/work", "/session", "/manage", "/api", "/static")  # where failures are JSON, whoever asks
+IMPORT_PATHS = ("/api/", "/manage/", "/lead/batches/new")  # where whole files of records come in
 PROGRAM_PATHS = ("/api", "/manage")  # what programs are told stays in English
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -38,7 +39,7 @@ HEADERS = {
 
 
 class Guard:
-    """ASGI middleware. max_body, max_import: bytes of a request, in general and for /api/ and /manage/."""
+    """ASGI middleware. max_body, max_import: bytes of a request, in general and where files are imported."""
 
     def __init__(self, app: Any, *, https: bool, max_body: int, max_import: int) -> None:
         self.app = app
@@ -67,8 +68,7 @@ class Guard:
                 message["headers"] = [*message.get("headers", ()), *extra]
             await send(message)
 
-        large = path.startswith(("/api/", "/manage/"))
-        limit = self.max_import if large else self.max_body
+        limit = self.max_import if path.startswith(IMPORT_PATHS) else self.max_body
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > limit:
             await _refuse(sending, 413, _too_large(limit), path, headers)
