@@ -18,7 +18,7 @@ from assent.label.app import create_app
 from assent.label.pages import reading
 from assent.label.planning import Plan
 from assent.label.settings import Settings
-from assent.label.store import answers, batches, importing, slots
+from assent.label.store import answers, guidelines, importing, slots
 from assent.label.store.database import Database
 from assent.label.store.importing import Source
 from assent.label.store.migrate import migrate
@@ -99,7 +99,7 @@ def furnish(database: Database) -> None:
     join(database, "omar", "admin")
     join(database, "ruth", "researcher")
     for path in reading.SHIPPED.glob("*.md"):
-        batches.add_guideline(database, path.stem, path.read_text(encoding="utf-8"), lead.id)
+        guidelines.add(database, path.stem, path.read_text(encoding="utf-8"), lead.id)
     draw = random.Random(7)
     rows = [samples(n, ASKED[n % len(ASKED)], 4, draw) for n in range(40)]
     gold = [ranking(f"gold-{n}", rows[n]) for n in range(4)]

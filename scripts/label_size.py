@@ -20,7 +20,7 @@ from sqlalchemy import Connection, text
 from tests.label import kit
 
 from assent.label import accounts
-from assent.label.store import backup, batches
+from assent.label.store import backup, batches, guidelines
 from assent.label.store.batches import NewBatch
 from assent.label.store.database import Database
 from assent.label.store.migrate import migrate
@@ -49,7 +49,7 @@ class Size:
 def fill(database: Database, size: Size) -> None:
     """The rows, by a few statements; sound by the same checks as any others."""
     people = kit.people(database, LABELERS)
-    batches.add_guideline(database, "g1", "Be helpful, truthful, harmless.", None)
+    guidelines.add(database, "g1", "Be helpful, truthful, harmless.", None)
     plan = {"seed": 1, "overlap": OVERLAP, "shared": 0.0, "heldout": 0.0}
     number = batches.create(
         database, NewBatch(name=NAME, plan=plan, guideline="g1", source_hash="large", author=None), []

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from assent.label import schema
-from assent.label.store import batches
+from assent.label.store import batches, guidelines
 from assent.label.store.batches import NewBatch, NewItem, NewSlot
 from assent.label.store.database import Database
 from assent.label.store.tables import person
@@ -159,7 +159,7 @@ def items(count: int, overlap: int, responses: int = 4, **more: object) -> list[
 
 def batch(database: Database, made: list[NewItem], name: str = "first", author: int | None = None) -> int:
     """Put items in as an open batch."""
-    batches.add_guideline(database, "g1", "Be helpful, truthful, harmless.", None)
+    guidelines.add(database, "g1", "Be helpful, truthful, harmless.", None)
     new = NewBatch(name=name, plan={"seed": 1}, guideline="g1", source_hash=name, author=author)
     return batches.create(database, new, made)
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from assent import records
 from assent.label.planning import Plan
-from assent.label.store import answers, batches, importing, slots, tables
+from assent.label.store import answers, batches, guidelines, importing, slots, tables
 from assent.label.store.database import Database
 from assent.label.store.importing import ImportRefusedError, Limits, Source
 from assent.label.store.slots import RefusedError, Worker
@@ -169,7 +169,7 @@ def samples(count: int, first: int = 0) -> list[Samples]:
 
 
 def put(database: Database, work: list[Any], name: str = "b", actor: int | None = None, **plan: Any) -> int:
-    batches.add_guideline(database, "g1", "Be helpful.", None)
+    guidelines.add(database, "g1", "Be helpful.", None)
     source = Source(work=tuple(work))
     return importing.put(database, name, source, Plan(**plan), "g1", actor)
 
@@ -208,6 +208,37 @@ def test_an_import_that_is_killed_half_way_is_not_seen_and_can_be_repeated(
     put(database, samples(7))
     assert count(database, tables.item) == 7
     assert slots.claim(database, worker)[0] is not None
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_of_two_imports_of_a_name_at_once_the_later_is_whole_and_the_earlier_is_refused(
+    database: Database, monkeypatch: pytest.MonkeyPatch, same: bool
+) -> None:
+    """As by two clicks. SQLite gives the later one the number of the earlier, which was cleared away."""
+    monkeypatch.setattr(batches, "CHUNK", 3)
+    kit.batch(database, kit.items(1, 1), "other")
+    earlier, later = kit.items(10, 1), kit.items(10 if same else 5, 1, responses=4 if same else 2)
+
+    def new(said: str) -> batches.NewBatch:
+        return batches.NewBatch(name="b", plan={}, guideline="g1", source_hash=said, author=None)
+
+    class Slow(list[Any]):
+        """The other import comes in between two pieces of this one."""
+
+        def __getitem__(self, part: Any) -> Any:
+            if part.start == 6:
+                batches.create(database, new("one" if same else "two"), later)
+            return super().__getitem__(part)
+
+    with pytest.raises(RefusedError, match="begun anew by a later import"):
+        batches.create(database, new("one"), Slow(earlier))
+    with database.read() as connection:
+        (found,) = batches.status(connection, "b")
+        assert found["state"] == "open"
+        assert found["items"] == {"open": len(later)}
+        rows = connection.execute(select(tables.item.c.responses).where(tables.item.c.batch != 1)).scalars()
+        assert {len(one) for one in rows} == {len(later[0].responses)}
+    assert batches.create(database, new("one" if same else "two"), later)  # the same again changes nothing
 
 
 def test_a_missing_guideline_is_named(light: Database) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from assent.label import planning
 from assent.label.planning import Plan, choose
-from assent.label.store import batches
+from assent.label.store import guidelines
 from assent.label.store.batches import NewItem
 from assent.label.store.database import Database
 from assent.label.store.tables import guideline
@@ -124,15 +124,15 @@ def test_the_guidelines_that_come_with_the_app_are_version_1_until_others_are_wr
         with light.snapshot() as connection:
             return [tuple(row) for row in connection.execute(select(guideline.c.version, guideline.c.text))]
 
-    batches.add_shipped_guideline(light)
-    batches.add_shipped_guideline(light)
+    guidelines.add_shipped(light)
+    guidelines.add_shipped(light)
     ((version, words),) = written()
     assert version == "1"
     assert "helpful" in words
 
 
 def test_guidelines_of_ones_own_are_left_alone(light: Database) -> None:
-    batches.add_guideline(light, "1", "our own", None)
-    batches.add_shipped_guideline(light)
+    guidelines.add(light, "1", "our own", None)
+    guidelines.add_shipped(light)
     with light.snapshot() as connection:
         assert connection.execute(select(guideline.c.text)).scalars().all() == ["our own"]

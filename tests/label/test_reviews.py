@@ -12,7 +12,7 @@ from sqlalchemy import text as text_of
 from assent import records
 from assent.label import quality, schema
 from assent.label.planning import Plan
-from assent.label.store import answers, batches, exporting, importing, reviews, slots, tables
+from assent.label.store import answers, batches, exporting, guidelines, importing, reviews, slots, tables
 from assent.label.store.batches import NewBatch
 from assent.label.store.database import Database
 from assent.label.store.importing import Source
@@ -25,7 +25,7 @@ from tests.label.web import Site
 
 def batch(database: Database, prompts: int, overlap: int = 1, wanted: int = 1, author: int | None = None) -> int:
     """Prompts to answer, every answer to be reviewed."""
-    batches.add_guideline(database, "g1", "Be helpful, truthful, harmless.", None)
+    guidelines.add(database, "g1", "Be helpful, truthful, harmless.", None)
     plan = {"seed": 1, "reviews": wanted}
     new = NewBatch(name="first", plan=plan, guideline="g1", source_hash="x", author=author)
     return batches.create(database, new, kit.items(prompts, overlap, responses=0))
@@ -313,7 +313,7 @@ def test_a_review_that_cannot_be_read_does_not_take_the_pages_down(site: Site) -
 
 
 def test_practice_is_not_reviewed(light: Database) -> None:
-    batches.add_guideline(light, "g1", "Be helpful.", None)
+    guidelines.add(light, "g1", "Be helpful.", None)
     one = kit.items(1, 0, responses=0)[0]
     item = dataclasses.replace(one, stratum="practice", slots=[])
     new = NewBatch(name="first", plan={"reviews": 1}, guideline="g1", source_hash="x", author=None)

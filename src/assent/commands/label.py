@@ -48,7 +48,7 @@ class Serve(Place):
 
         from assent.label import settings
         from assent.label.app import create_app
-        from assent.label.store import batches
+        from assent.label.store import guidelines
 
         if self.host not in _LOOPBACK and not self.https:
             raise ValueError(
@@ -67,7 +67,7 @@ class Serve(Place):
         )
         database = self.open()
         link = _first_invite(database)
-        batches.add_shipped_guideline(database)
+        guidelines.add_shipped(database)
         database.close()
         app = create_app(made)
         shown = f"http://{self.host}:{self.port}"
@@ -120,10 +120,10 @@ class Guideline(Place):
 
     def work(self) -> None:
         """Add it."""
-        from assent.label.store import batches
+        from assent.label.store import guidelines
 
         with opened(self) as database:
-            told(lambda: batches.add_guideline(database, self.version, self.file.read_text(), None))
+            told(lambda: guidelines.add(database, self.version, self.file.read_text(), None))
             print(f"guideline {self.version} is there")
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from assent.label import access, accounts, keys, manage
 from assent.label.planning import Plan
-from assent.label.store import batches, importing, said
+from assent.label.store import batches, guidelines, importing, said
 from assent.label.store.database import Database
 from assent.label.store.importing import Source
 from assent.label.store.slots import RefusedError
@@ -126,7 +126,7 @@ def export(request: Request, name: str, file: str, key: Exporting, floor: manage
 def put_guideline(request: Request, version: str, given: Guideline, key: Importing) -> None:
     """Write a version of the guidelines; the same again changes nothing."""
     checked = manage.NewGuideline(version=version, text=given.text)
-    batches.add_guideline(request.app.state.database, checked.version, checked.text, None)
+    guidelines.add(request.app.state.database, checked.version, checked.text, None)
 
 
 @router.post("/invites")

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from assent.label import access, accounts, keys
 from assent.label.phrases import phrase, unlisted
 from assent.label.planning import Plan
-from assent.label.store import audit, batches, exporting, importing, known, outbox, said, tables
+from assent.label.store import audit, batches, exporting, guidelines, importing, known, outbox, said, tables
 from assent.label.store.database import Database
 from assent.label.store.importing import Source
 from assent.label.store.meant import Meant, parse
@@ -223,7 +223,7 @@ def repeat(request: Request, name: str, given: Repeat) -> dict[str, int]:
 
 
 @router.get("/guidelines")
-def guidelines(request: Request) -> list[dict[str, Any]]:
+def list_guidelines(request: Request) -> list[dict[str, Any]]:
     """All versions of the guidelines, the newest first."""
     with _database(request).read() as connection:
         rows = connection.execute(select(tables.guideline).order_by(tables.guideline.c.created.desc()))
@@ -233,7 +233,7 @@ def guidelines(request: Request) -> list[dict[str, Any]]:
 @router.post("/guidelines", status_code=204)
 def add_guideline(request: Request, given: NewGuideline) -> None:
     """Write a new version of the guidelines."""
-    batches.add_guideline(_database(request), given.version, given.text, access.person(request).id)
+    guidelines.add(_database(request), given.version, given.text, access.person(request).id)
 
 
 @router.get("/people")

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from assent.label import accounts
 from assent.label.planning import Plan
-from assent.label.store import batches, exporting
+from assent.label.store import exporting, guidelines
 from assent.label.store.tables import batch, slot
 from tests.label.browser.conftest import watched
 from tests.label.browser.hands import press, serious
@@ -192,7 +192,7 @@ def test_hostile_names_and_texts_are_only_text(chromium: Any, house: House) -> N
         accounts.join(connection, accounts.make_invite(connection, "labeler", "train", None), name, PASSWORD)
     hostile = json.loads((Path(__file__).parent / "hostile.json").read_text())
     words = "\n\n".join(one["text"].encode(errors="replace").decode().replace("\0", "") for one in hostile)
-    batches.add_guideline(house.database, "hostile", words, None)
+    guidelines.add(house.database, "hostile", words, None)
     page = entered(chromium, house, "omar")
     troubles = watched(page)
     outside: list[str] = []

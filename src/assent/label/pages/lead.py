@@ -13,7 +13,7 @@ from assent.label.book import LATEST, latest
 from assent.label.pages import page, reading, see, sentence
 from assent.label.pages.quality import agreements
 from assent.label.planning import Plan
-from assent.label.store import batches, calibration, exporting, importing, known, reviews, said
+from assent.label.store import batches, calibration, exporting, guidelines, importing, known, reviews, said
 from assent.label.store.database import Database
 from assent.label.store.importing import ImportRefusedError, Source
 from assent.label.store.slots import RefusedError
@@ -237,7 +237,7 @@ def add_guideline(
 ) -> Response:
     """Add a version; those that were in use stay as they are."""
     try:
-        batches.add_guideline(_database(request), version, text.replace("\r\n", "\n"), access.person(request).id)
+        guidelines.add(_database(request), version, text.replace("\r\n", "\n"), access.person(request).id)
     except RefusedError as error:
         told = sentence(request, error.sentence)
         return page(request, "lead_guideline.html.j2", 409, before="", text=text, version=version, fault=told)

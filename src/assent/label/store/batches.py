@@ -1,9 +1,9 @@
 """Batches and their items: made in pieces, seen only when whole, frozen once."""
 
 import random
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -12,7 +12,7 @@ from assent.label.phrases import phrase
 from assent.label.store import audit, counts, outbox
 from assent.label.store.database import Database, now
 from assent.label.store.slots import OPEN, RefusedError
-from assent.label.store.tables import adjudication, author, batch, guideline, item, slot, view
+from assent.label.store.tables import adjudication, author, batch, item, slot, view
 
 _REPEATED = ("kind", "mode", "prompt", "responses", "source", "licence")
 CHUNK = 500  # items a transaction, so that labelers wait milliseconds and not seconds while a batch comes in
@@ -61,9 +61,11 @@ class NewBatch:
 def create(database: Database, new: NewBatch, items: Sequence[NewItem]) -> int:
     """Put a batch in, all or nothing; its number. The same batch again changes nothing.
 
-    A batch that was left half-way by a crash was never visible; it is cleared away and begun anew.
-    Raises RefusedError 409 when another batch has the name.
+    A batch that was left half-way was never visible; it is cleared away and begun anew. Whoever was at work on it all
+    the same, such as the first of two clicks, is refused and puts nothing more in.
+    Raises RefusedError 409 then, and when another batch has the name.
     """
+    mark = f"loading {secrets.token_hex(16)}"  # whose it is until it is whole; a number may be given again
 
     def begin(connection: Connection) -> tuple[int, bool]:
         known = connection.execute(select(batch).where(batch.c.name == new.name)).first()
@@ -75,18 +77,29 @@ def create(database: Database, new: NewBatch, items: Sequence[NewItem]) -> int:
         if known is not None:
             _clear(connection, known.id)
         values = {"name": new.name, "plan": dict(new.plan), "guideline": new.guideline, "author": new.author}
-        made = insert(batch).values(**values, source_hash=new.source_hash, state="loading", created=now())
+        made = insert(batch).values(**values, source_hash=mark, state="loading", created=now())
         return connection.execute(made.returning(batch.c.id)).scalar_one(), False
 
     number, done = database.transact(begin)
     if done:
         return number
+
+    def change(connection: Connection, **values: str) -> None:
+        mine = update(batch).where(batch.c.id == number, batch.c.source_hash == mark)
+        if connection.execute(mine.values(**values)).rowcount != 1:
+            told = phrase("batch %(name)s was begun anew by a later import; look for that one", name=repr(new.name))
+            raise RefusedError(409, told)
+
+    def put(connection: Connection, piece: Sequence[NewItem]) -> None:
+        change(connection, state="loading")
+        add(connection, number, piece)
+
     for start in range(0, len(items), CHUNK):
         piece = items[start : start + CHUNK]
-        database.transact(lambda connection, piece=piece: add(connection, number, piece))
+        database.transact(lambda connection, piece=piece: put(connection, piece))
 
     def finish(connection: Connection) -> None:
-        connection.execute(update(batch).where(batch.c.id == number).values(state="open"))
+        change(connection, state="open", source_hash=new.source_hash)
         audit.append(connection, new.author, "imported", f"batch {new.name}", {"items": len(items)})
 
     database.transact(finish)
@@ -265,31 +278,3 @@ def repeat(database: Database, name: str, share: float, days: float, actor: int 
         return len(chosen)
 
     return database.transact(work)
-
-
-def add_guideline(database: Database, version: str, words: str, actor: int | None) -> None:
-    """Add a version of the guidelines. A version is never changed; the same words again change nothing."""
-
-    def work(connection: Connection) -> None:
-        known = connection.execute(select(guideline).where(guideline.c.version == version)).first()
-        if known is not None and known.text == words:
-            return
-        if known is not None:
-            told = phrase("guideline %(name)s exists and is never changed; choose a new version", name=repr(version))
-            raise RefusedError(409, told)
-        connection.execute(insert(guideline).values(version=version, text=words, author=actor, created=now()))
-        audit.append(connection, actor, "wrote", f"guideline {version}")
-
-    database.transact(work)
-
-
-FIRST = "1"  # the version of the guidelines that come with the app
-
-
-def add_shipped_guideline(database: Database) -> None:
-    """The guidelines that come with the app, as version 1, where none were written yet."""
-    with database.snapshot() as connection:
-        written = connection.execute(select(guideline.c.version).limit(1)).first()
-    if written is None:
-        shipped = files("assent.label").joinpath("guidelines", f"{FIRST}.md")
-        add_guideline(database, FIRST, shipped.read_text(encoding="utf-8"), None)
