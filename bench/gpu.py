@@ -214,11 +214,13 @@ def laws(directory: Path) -> list[str]:
         said.append(f"bf16 row against fp32: {gap(fast.logprobs(batch), expected)}")
         alone = torch.cat([fast.logprobs(batch.select([i])) for i in range(len(batch))])
         said.append(f"bf16, alone against together: {gap(alone, fast.logprobs(batch))}")
+        frozen = LanguageModel.load(directory, Machine(precision="bf16")).freeze()
+        said.append(f"bf16, frozen against not: {gap(frozen.logprobs(batch), fast.logprobs(batch))}")
         score = ScalarModel.fresh(directory, Machine(precision="bf16"), seed=0)
         flat = TextBatch(tuple(p for p in few.prompts for _ in range(3)), tuple(r for g in few.responses for r in g))
         said.append(f"bf16, shared prompt against K texts: {gap(score.score(few), score.score(flat))}")
         prompts = [prompt for prompt in batch.prompts for _ in range(4)]
-        for name, model in (("fp32", exact), ("bf16", fast)):
+        for name, model in (("fp32", exact), ("bf16", fast), ("bf16 and frozen", frozen)):
             sampled = model.sample(prompts, 40, 1.0, Key(0, 0))
             said.append(f"{name}, sampler against scorer: {gap(sampled.logprobs, model.logprobs(sampled))}")
             other = model.sample(prompts[:5], 40, 1.0, Key(0, 0))
@@ -262,24 +264,23 @@ def row(job: str, unit: str, count: float, time: float, share: float, memory: fl
 
 
 def sft(size: Size, amount: Amount, directory: Path, peaks: Peaks) -> Iterator[dict[str, Any]]:
-    """An SFT update, ours compiled and not, and by hand."""
+    """An SFT update, ours and by hand, and ours without compiled layers."""
     batch = texts(size, amount.texts)
     tokens, learned = sum(batch.sizes), int(batch.lengths.sum())
     work = 6 * (size.body * tokens + size.head * learned) + 3 * size.attention(batch.sizes)
-    for compile in ("auto", "never"):
-        model = LanguageModel.load(directory, replace(Machine(), compile=compile))
-        learner = Learner(model, OPTIMISER, lambda update: 1.0)
 
-        def update(learner: Learner = learner) -> None:
+    def ours(name: str, machine: Machine) -> dict[str, Any]:
+        learner = Learner(LanguageModel.load(directory, machine), OPTIMISER, lambda update: 1.0)
+
+        def update() -> None:
             learner.backward(next_token, batch)
             learner.step()
 
         time = seconds(update, amount.repeats)
-        name = "Assent" if compile == "auto" else "Assent, not compiled"
         profiled(update, name)
-        yield row("SFT update", "tokens/s", tokens, time, work / time / peaks.flops, peak_gib(), name)
-        del model, learner, update
-        forget()
+        return row("SFT update", "tokens/s", tokens, time, work / time / peaks.flops, peak_gib(), name)
+
+    yield ours("Assent", Machine())
     from transformers import AutoModelForCausalLM
 
     peer = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).to(Machine().torch_device)
@@ -297,6 +298,8 @@ def sft(size: Size, amount: Amount, directory: Path, peaks: Peaks) -> Iterator[d
 
     time = seconds(partial(by_hand, peer, loss, groups, optimiser), amount.repeats)
     yield row("SFT update", "tokens/s", tokens, time, work / time / peaks.flops, peak_gib(), "transformers, by length")
+    del peer, optimiser, loss
+    yield ours("Assent, not compiled", Machine(compile="never"))
 
 
 def reward(size: Size, amount: Amount, directory: Path, peaks: Peaks) -> Iterator[dict[str, Any]]:
@@ -355,9 +358,9 @@ def decoding(size: Size, amount: Amount, directory: Path, peaks: Peaks) -> Itera
         return (2 * (size.body + size.head) * (stop - start) + width * seen) / peaks.bytes
 
     prefill = 2 * size.body * sum(map(len, prompts)) / peaks.flops
-    model = LanguageModel.load(directory, replace(Machine(), cache_tokens=2**18))
+    model = LanguageModel.load(directory, replace(Machine(), cache_tokens=2**18)).freeze()
     model.text.end = -1  # nothing ends early
-    short, whole = (seconds(partial(model.sample, prompts, n, 1.0, Key(0, 0)), 2, 1) for n in (few, many))
+    short, whole = (seconds(partial(model.sample, prompts, n, 1.0, Key(0, 0)), 3, 1) for n in (few, many))
     profiled(lambda: model.sample(prompts, few, 1.0, Key(0, 0)), "decoding")
     rest = amount.sequences * (many - few)
     share = floor(few, many) / (whole - short)
@@ -468,17 +471,16 @@ def main() -> None:
                 found["laws"] = laws(small)
                 print(*found["laws"], sep="\n", flush=True)
             forget()
-        if "ppo" in jobs:
-            with surviving("ppo"):
-                found["ppo"] = iteration(size, amount, directory)
-                print("PPO-ptx iteration, seconds:", {k: round(v, 2) for k, v in found["ppo"].items()}, flush=True)
-            forget()
         for job in (one for one in (decoding, reward, sft) if one.__name__ in jobs):
             with surviving(job.__name__):
                 for line in job(size, amount, directory, peaks):
                     rows.append(line)
                     forget()
                     show(rows[-1:])
+        if "ppo" in jobs:
+            with surviving("ppo"):
+                found["ppo"] = iteration(size, amount, directory)
+                print("PPO-ptx iteration, seconds:", {k: round(v, 2) for k, v in found["ppo"].items()}, flush=True)
     show(rows)
     if asked.json:
         asked.json.write_text(json.dumps(found | {"rows": rows}, indent=1) + "\n")

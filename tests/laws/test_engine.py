@@ -6,6 +6,7 @@ import warnings
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ import torch
 from tests import tiny
 from torch import Tensor
 
+from assent.engine import decoding
 from assent.engine.batches import RankingBatch, TextBatch, in_order, micro_batches
 from assent.engine.choice import choose
-from assent.engine.decoding import pick
+from assent.engine.decoding import Steps, pick
 from assent.engine.forward import PlainForward, RowForward
 from assent.engine.generate import Key, uniforms
 from assent.engine.learner import Learner, NotFiniteError, Optimiser
@@ -312,6 +314,35 @@ def test_a_sample_stops_where_its_end_token_first_stands(blank: Path) -> None:
         places = (expected == bound.text.end).nonzero()[:, 0].tolist()
         assert ids.tolist() == expected[: places[0] + 1 if places else 12].tolist()
         assert ended == bool(places)
+
+
+@pytest.mark.parametrize("in_one_call", [True, False])
+def test_steps_replayed_from_a_recording_draw_the_same(
+    blank: Path, monkeypatch: pytest.MonkeyPatch, in_one_call: bool
+) -> None:
+    """As on a GPU: for rounded numbers of slots, many steps before a look, and what goes on too far is dropped."""
+    prompts = [*tiny.texts(9, longest=20).prompts, *tiny.texts(3).prompts]
+    model = tiny.model(blank, cache_tokens=120)  # three or four slots: they are filled again and again
+    model.forward.in_one_call = in_one_call  # pyright: ignore[reportAttributeAccessIssue]
+    expected = model.sample(prompts, 25, 1.0, Key(3, 1))
+    recorded: list[int] = []
+
+    def record(graph: Any, step: Any, following: Any, length: int) -> None:
+        step(graph.tokens, graph.places, graph.uniform[0], length)
+        recorded.append(len(graph.tokens))
+        graph.recorded = SimpleNamespace(replay=partial(graph._once, step, following, length))
+
+    def run(steps: Steps, tokens: Tensor, places: Tensor, uniform: Tensor) -> Any:
+        return steps._recorded(tokens, places).run(uniform)
+
+    monkeypatch.setattr(decoding._Graph, "record", record)
+    monkeypatch.setattr(Steps, "run", run)
+    monkeypatch.setitem(decoding.LOOK, "cpu", decoding.LOOK["cuda"])
+    found = model.sample(prompts, 25, 1.0, Key(3, 1))
+    assert len(recorded) > 1
+    for one, other in zip(found.responses, expected.responses, strict=True):
+        assert torch.equal(one, other)
+    torch.testing.assert_close(found.logprobs, expected.logprobs)
 
 
 def test_a_sample_does_not_depend_on_its_batch_or_the_size_of_the_cache(blank: Path) -> None:

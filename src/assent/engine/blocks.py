@@ -1,7 +1,7 @@
 """Known parts of decoder blocks in fewer passes: norms, attention with rotary positions, gates.
 
 On a processor each is one pass of a kernel; on a GPU norms round to what products read, and attention turns queries and
-keys itself while sampling. A part is known by its members and, once its forward is exchanged, by its numbers:
+keys itself while decoding. A part is known by its members and, once its forward is exchanged, by its numbers:
 `choice.choose` compares the model with itself before, and gives back what differs. Parts keep their class's name,
 their weights and their hooks; where the kernels do not run, or not in such a type, they go their own way.
 """
@@ -52,13 +52,13 @@ class Gated(nn.Module):
 class Rotary(nn.Module):
     """Mixed into an attention whose queries and keys are turned by rotary positions, perhaps normed before."""
 
-    sampling = False  # attention turns them, where it can do so in its own pass
+    decoding = False  # attention turns them, where it can do so in its own pass
     last = False  # of the layers: only the rows that are read go on
 
     def forward(self, hidden_states: Tensor, *arguments: Any, position_embeddings: Any, **named: Any) -> Any:
         """Each turn in one pass, or left to attention."""
         part: Any = self
-        if (not self.sampling and not runs_on(hidden_states)) or part.config._attn_implementation != plans.NAME:
+        if (not self.decoding and not runs_on(hidden_states)) or part.config._attn_implementation != plans.NAME:
             return super().forward(hidden_states, *arguments, position_embeddings=position_embeddings, **named)
         row = hidden_states.shape[1]
         query, key, value = (
@@ -123,16 +123,16 @@ def reads_few(module: nn.Module) -> bool:
 
 
 @contextlib.contextmanager
-def sampling(module: nn.Module) -> Generator[None, None, None]:
+def decoding(module: nn.Module) -> Generator[None, None, None]:
     """Inside, attention gets its queries and keys before they are turned."""
     parts = [part for part in module.modules() if isinstance(part, Rotary)]
     for part in parts:
-        part.sampling = True
+        part.decoding = True
     try:
         yield
     finally:
         for part in parts:
-            part.sampling = False
+            part.decoding = False
 
 
 def unfuse(module: nn.Module, kinds: Sequence[type[nn.Module]] = KINDS) -> None:

@@ -124,8 +124,7 @@ def _probe(module: Any, forward: Forward) -> list[Tensor]:
     if module.get_output_embeddings() is not None:
         seen.append(forward.logprobs(ids[:3], ids[3:], 0.7))
         if isinstance(forward, RowForward):
-            with blocks.sampling(module):
-                seen.append(_decoded(forward, ids[0], ids[3]))
+            seen.append(_decoded(forward, ids[0], ids[3]))
         else:
             seen.append(forward.logprobs(ids[:1], ids[3:4], 1.0))
     return seen

@@ -15,6 +15,7 @@ from torch.nn.functional import pad
 
 from assent.engine.attention.plans import Cache
 from assent.engine.forward import RowForward
+from assent.engine.machine import sent
 from assent.engine.processor.compiled import runs_on
 from assent.engine.processor.drawing import draw
 
@@ -49,7 +50,7 @@ class Steps:
     ) -> Drawn:
         """Feed the slots' newest tokens, which stand at `places`, and draw as many more as `uniform` has rows."""
         if self.device.type == "cuda":
-            return self._replayed(tokens, places, uniform)
+            return self._recorded(tokens, places).run(uniform)
         drawn: list[tuple[Tensor, Tensor]] = []
         bound = int(places.max()) + 1
         for step, row in enumerate(uniform):
@@ -58,16 +59,17 @@ class Steps:
             places = self._next(places)
         return Drawn(*(torch.stack(column) for column in zip(*drawn, strict=True)))
 
-    def _replayed(self, tokens: Tensor, places: Tensor, uniform: Tensor) -> Drawn:
+    def _recorded(self, tokens: Tensor, places: Tensor) -> "_Graph":
+        """The graph for so many slots, with these tokens in them."""
         part = max(1, self.cache.slots // SIZES)
         size = min(self.cache.slots, -(-len(tokens) // part) * part)
         if size not in self._graphs:
             self._graphs[size] = _Graph(size, self.device)
         graph = self._graphs[size]
-        graph.load(tokens, places, uniform)
+        graph.load(tokens, places)
         if graph.recorded is None:
             graph.record(self._step, self._next, self.cache.length)
-        return graph.run(len(tokens))
+        return graph
 
     def _step(self, tokens: Tensor, places: Tensor, uniform: Tensor, length: int) -> tuple[Tensor, Tensor]:
         return self._pick(self.forward.decode(tokens, self.cache, places, length), uniform, self.temperature)
@@ -90,14 +92,13 @@ class _Graph:
         self.logprobs = torch.zeros(look, size, device=device)
         self.recorded: Any = None
 
-    def load(self, tokens: Tensor, places: Tensor, uniform: Tensor) -> None:
+    def load(self, tokens: Tensor, places: Tensor) -> None:
         """Where the slots stand; slots beyond those given are free, and what happens to them does not matter."""
         count = len(tokens)
         self.number.zero_()
         for buffer, given in ((self.tokens, tokens), (self.places, places)):
             buffer[count:] = 0
-            buffer[:count] = given.to(buffer.device)
-        self.uniform[:, :count] = uniform.to(self.uniform.device)
+            buffer[:count] = sent(given, buffer.device)
 
     def record(self, step: Step, following: Callable[[Tensor], Tensor], length: int) -> None:
         """Record one step. It is first done for real, so that libraries choose their kernels; doing it again changes
@@ -105,16 +106,21 @@ class _Graph:
         step(self.tokens, self.places, self.uniform[0], length)
         self.recorded = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.recorded):
-            row = self.uniform.index_select(0, self.number)[0]
-            tokens, logprobs = step(self.tokens, self.places, row, length)
-            self.drawn.index_copy_(0, self.number, tokens[None])
-            self.logprobs.index_copy_(0, self.number, logprobs[None])
-            self.tokens.copy_(tokens)
-            self.places.copy_(following(self.places))
-            self.number.add_(1)
+            self._once(step, following, length)
 
-    def run(self, count: int) -> Drawn:
-        """As many steps as there is room for."""
+    def _once(self, step: Step, following: Callable[[Tensor], Tensor], length: int) -> None:
+        row = self.uniform.index_select(0, self.number)[0]
+        tokens, logprobs = step(self.tokens, self.places, row, length)
+        self.drawn.index_copy_(0, self.number, tokens[None])
+        self.logprobs.index_copy_(0, self.number, logprobs[None])
+        self.tokens.copy_(tokens)
+        self.places.copy_(following(self.places))
+        self.number.add_(1)
+
+    def run(self, uniform: Tensor) -> Drawn:
+        """As many steps as `uniform` has rows, each drawing for the first slots."""
+        count = uniform.shape[1]
+        self.uniform[:, :count] = sent(uniform, self.uniform.device)
         for _ in range(len(self.uniform)):
             self.recorded.replay()
         return Drawn(self.drawn[:, :count].cpu(), self.logprobs[:, :count].cpu())

@@ -49,8 +49,12 @@ def sum_tensors(tensors: Sequence[Tensor]) -> None:
 
 
 def share(items: Sequence[T], compute: Callable[[T], Any]) -> list[Any]:
-    """`compute` every item, the work dealt out to the ranks, all results on all of them in the order of the items."""
-    mine = [compute(item) for item in items[rank() :: world()]]
+    """`compute` every item, the work dealt out to the ranks, all results on all of them in the order of the items.
+
+    Tensors come back in the host's memory, once all is computed: a GPU does not wait between two items.
+    """
+    computed = [compute(item) for item in items[rank() :: world()]]
+    mine = [one.cpu() if isinstance(one, Tensor) else one for one in computed]
     if world() == 1:
         return mine
     parts: list[Any] = [None] * world()

@@ -17,7 +17,7 @@ from assent.engine.attention.plans import Cache, DecodePlan, Plan, PrefillPlan, 
 from assent.engine.batches import Tokens
 from assent.engine.layout import Layout
 from assent.engine.logits import all_logits, chosen_logprobs
-from assent.engine.machine import Machine
+from assent.engine.machine import Machine, sent
 from assent.engine.narrow import narrow, narrowed
 from assent.engine.stack import Stack, is_stack
 
@@ -58,7 +58,7 @@ class RowForward:
     ) -> Float[Tensor, " tokens"]:
         """See `Forward`."""
         states = self.states_before(prompts, responses)
-        targets = torch.cat(list(responses)).to(states.device)
+        targets = sent(torch.cat(list(responses)), states.device)
         return chosen_logprobs(states, *self.head(), targets, temperature, coarse=self.machine.bf16)
 
     def states_before(self, prompts: Sequence[Tokens], responses: Sequence[Tokens]) -> Float[Tensor, "tokens width"]:
@@ -85,7 +85,7 @@ class RowForward:
         self._stack = self._packed_layers() if self.in_one_call else None
         with_products = contextlib.nullcontext() if self.packed else narrowed(self.module.base_model, self._dtype)
         try:
-            with with_products, blocks.sampling(self.module):
+            with with_products:
                 yield
         finally:
             self._stack = None
@@ -118,7 +118,9 @@ class RowForward:
         """Feed one token to each of the first slots; the logits after it."""
         if self._stack is not None:
             return self.logits(self._stack.states(ids, positions, cache))
-        return self.logits(self._trunk(ids, positions, DecodePlan(cache, positions, length)))
+        on_gpu = self.machine.torch_device.type == "cuda"
+        with blocks.decoding(self.module) if on_gpu else contextlib.nullcontext():
+            return self.logits(self._trunk(ids, positions, DecodePlan(cache, positions, length)))
 
     def head(self) -> tuple[Tensor, Tensor | None]:
         """Weight and bias of the unembedding."""

@@ -17,6 +17,7 @@ from assent.engine.attention.plans import Cache
 from assent.engine.batches import Sampled, Tokens, micro_batches
 from assent.engine.decoding import LOOK, Drawn, Steps, pick
 from assent.engine.forward import Forward, PlainForward, RowForward
+from assent.engine.machine import sent
 
 REFILL = 4  # waiting prompts enter when a quarter of the slots is free: one prefill for many
 
@@ -122,14 +123,17 @@ class _Slots:
         prompts = [torch.tensor(ids) for ids in slots_of]
         slots = [torch.tensor(group) for group in slots_of.values()]
         first, self.count = self.count, self.count + number
-        rows: list[Tensor] = []
-        places: list[int] = []
+        found: list[Tensor] = []
+        prompt_of = np.zeros(number, dtype=np.int64)  # of each entering slot, in the order in which prompts are read
+        read = 0
         for part in micro_batches([len(prompt) for prompt in prompts], tokens_of_a_pass(self.forward)):
-            found = self.forward.prefill([prompts[i] for i in part], self.cache, [slots[i] for i in part])
-            rows += [row for i, row in zip(part, found, strict=True) for _ in slots[i]]
-            places += [slot - first for i in part for slot in slots[i].tolist()]
-        uniform = torch.from_numpy(self._uniforms(slice(first, self.count), 1)[0]).to(rows[0].device)
-        logits = torch.stack(rows)[torch.tensor(places, device=rows[0].device).argsort()]
+            found.append(self.forward.prefill([prompts[i] for i in part], self.cache, [slots[i] for i in part]))
+            for i in part:
+                prompt_of[slots[i] - first] = read
+                read += 1
+        device = found[0].device
+        logits = torch.cat(found)[sent(torch.from_numpy(prompt_of), device)]
+        uniform = sent(torch.from_numpy(self._uniforms(slice(first, self.count), 1)[0]), device)
         tokens, logprobs = pick(logits, uniform, self.temperature)
         self._take(first, Drawn(tokens[None].cpu(), logprobs[None].cpu()))
 

@@ -13,6 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from assent.engine.batches import Tokens
+from assent.engine.machine import sent
 
 Span = tuple[int, int]  # where in the row it starts, and how many tokens it has
 
@@ -63,11 +64,11 @@ class Layout:
                 place += length
             trees.append(tuple(spans) if len(group) != 1 else ((start, place - start),))
         return cls(
-            ids=torch.cat(ids).to(device),
-            positions=torch.cat(positions).to(device),
-            predictors=_indices(predictors).to(device),
-            lasts=torch.tensor(lasts, dtype=torch.int64, device=device),
-            prompt_ends=torch.tensor(prompt_ends, device=device),
+            ids=sent(torch.cat(ids), device),
+            positions=sent(torch.cat(positions), device),
+            predictors=sent(_indices(predictors), device),
+            lasts=sent(torch.tensor(lasts, dtype=torch.int64), device),
+            prompt_ends=sent(torch.tensor(prompt_ends), device),
             trees=tuple(trees),
         )
 

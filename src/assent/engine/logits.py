@@ -60,10 +60,10 @@ class _ChosenLogprobs(torch.autograd.Function):
                 probabilities, factor = kept, -given * scale[:, None]
             delta = probabilities.new_empty(probabilities.shape, dtype=dtype)
             torch.mul(probabilities, factor, out=delta)  # d log p_target / d logit = [is target] - p
-            rows = torch.nonzero((targets >= start) & (targets < stop))[:, 0]
-            place = targets[rows] - start
-            exact = probabilities[rows, place] * factor[rows, 0] + given[rows, 0]
-            delta[rows, place] = exact.to(dtype)
+            here = ((targets >= start) & (targets < stop))[:, None]
+            place = (targets - start).clamp(0, stop - start - 1)[:, None]
+            exact = probabilities.gather(1, place) * factor + torch.where(here, given, 0.0)
+            delta.scatter_(1, place, exact.to(dtype))
             if wants_states:
                 d_states += delta @ part.to(dtype)
             if d_weight is not None:

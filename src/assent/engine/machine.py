@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # names of glibc's mallopt
 
@@ -62,6 +63,13 @@ class Machine:
         Rounding in bf16 was seen to make 0.01 between sampler and scorer, in fp32 1e-6; a wrong temperature makes 0.3.
         """
         return 0.1 if self.bf16 else 2e-3
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on a device. A GPU fetches it when its turn comes, and the host goes on preparing what is next."""
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def keep_memory() -> None:

@@ -115,7 +115,7 @@ class Model:
             return compute(batch)
         groups = micro_batches(batch.sizes, self.machine.tokens)
         with self._present():
-            parts = distributed.share(groups, lambda group: compute(batch.select(group)).cpu())
+            parts = distributed.share(groups, lambda group: compute(batch.select(group)))
         return in_order(groups, parts, lengths)
 
 

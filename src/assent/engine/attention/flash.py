@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from assent.engine.layout import Layout
+from assent.engine.machine import sent
 
 WIDEST = 256  # of a head
 
@@ -62,7 +63,7 @@ class Sequences:
             _begins(keys, device),
             max(queries),
             max(keys),
-            torch.cat(places).to(device) if shared else None,
+            sent(torch.cat(places), device) if shared else None,
         )
 
     def attend(self, query: Row, key: Row, value: Row, scale: float, window: int | None) -> Row:
@@ -115,4 +116,4 @@ def _flash(
 
 
 def _begins(lengths: list[int], device: torch.device) -> Tensor:
-    return torch.tensor([0, *lengths]).cumsum(0).to(device, torch.int32)
+    return sent(torch.tensor([0, *lengths]).cumsum(0).to(torch.int32), device)

@@ -22,7 +22,7 @@ from transformers import AttentionInterface
 from assent.engine.attention import flash, slices, step
 from assent.engine.attention.turn import Turn
 from assent.engine.layout import Layout
-from assent.engine.machine import Machine
+from assent.engine.machine import Machine, sent
 from assent.engine.processor import attention as processor
 
 NAME = "assent"
@@ -236,14 +236,13 @@ class PrefillPlan:
     @functools.cached_property
     def _entries(self) -> tuple[Tensor, Tensor, Tensor]:
         """Which token of the row goes to which place of which slot."""
-        parts: list[tuple[Tensor, Tensor, Tensor]] = []
-        for ((start, length), *_), slots in zip(self.rows.layout.trees, self.slots, strict=True):
-            steps = torch.arange(length)
-            many = len(slots)
-            parts.append(((start + steps).repeat(many), slots.cpu().repeat_interleave(length), steps.repeat(many)))
+        spans = torch.tensor([tree[0] for tree in self.rows.layout.trees])
+        starts, lengths = spans.repeat_interleave(torch.tensor([len(group) for group in self.slots]), 0).unbind(1)
+        slot = torch.cat([group.cpu() for group in self.slots]).repeat_interleave(lengths)
+        place = torch.arange(len(slot)) - (lengths.cumsum(0) - lengths).repeat_interleave(lengths)
+        token = starts.repeat_interleave(lengths) + place
         device = self.rows.layout.ids.device
-        token, slot, place = (torch.cat(columns).to(device) for columns in zip(*parts, strict=True))
-        return token, slot, place
+        return sent(token, device), sent(slot, device), sent(place, device)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def decode(
     tables = (positions, positions) if turn is None else [table.float().contiguous() for table in turn]  # read if TURNS
     out = torch.empty(slots, heads, width, dtype=keys.dtype, device=query.device)
     strides = [tensor.stride(number) for number in (0, 1) for tensor in (query, key, value)]
-    kernel[(slots, key.shape[1])](
+    kernel[(key.shape[1], slots)](
         query, key, value, keys, values, positions, out, *strides, *keys.stride()[:3], *values.stride()[:3],
         out.stride(0), out.stride(1), scale, window or 0, width, group, *tables,
         ROWS=max(ROWS, _power(group)), WIDTH=max(16, _power(width)), KEYS=KEYS, TURNS=turn is not None,

@@ -1,7 +1,8 @@
 """The kernel of step.py, in Triton.
 
 A program is one sequence and one key head with all query heads that share it, so that keys and values are read once.
-The softmax runs over blocks of keys and starts with the newest, which no other program has to have written.
+The softmax runs over blocks of keys and starts with the newest, which no other program has to have written. Programs of
+one sequence follow each other: they read what lies side by side, and the longest sequences, in the first slots, begin.
 """
 
 # pyright: basic, reportMissingImports=false, reportUntypedFunctionDecorator=false
@@ -18,9 +19,9 @@ def attend(
     out_slot, out_head, scale, window, width, group, cosines, sines,
     ROWS: tl.constexpr, WIDTH: tl.constexpr, KEYS: tl.constexpr, TURNS: tl.constexpr,  # noqa: N803
 ):  # fmt: skip
-    """One program of the grid (slots, key heads); arguments are what `step.decode` passes."""
-    slot = tl.program_id(0).to(tl.int64)
-    head = tl.program_id(1)
+    """One program of the grid (key heads, slots); arguments are what `step.decode` passes."""
+    head = tl.program_id(0)
+    slot = tl.program_id(1).to(tl.int64)
     position = tl.load(positions + slot).to(tl.int32)
     lanes = tl.arange(0, WIDTH)
     rows = tl.arange(0, ROWS)
