@@ -15,7 +15,7 @@ import torch
 from tests import tiny
 from torch import Tensor
 
-from assent.engine import decoding
+from assent.engine import decoding, generate
 from assent.engine.batches import RankingBatch, TextBatch, in_order, micro_batches
 from assent.engine.choice import choose
 from assent.engine.decoding import Steps, pick
@@ -345,11 +345,17 @@ def test_steps_replayed_from_a_recording_draw_the_same(
     torch.testing.assert_close(found.logprobs, expected.logprobs)
 
 
-def test_a_sample_does_not_depend_on_its_batch_or_the_size_of_the_cache(blank: Path) -> None:
+def test_a_sample_does_not_depend_on_its_batch_or_the_size_of_the_cache(
+    blank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prompts = [*tiny.texts(7).prompts, tiny.texts(7).prompts[2]]
     found = tiny.model(blank).sample(prompts, 10, 1.0, Key(5, 2))
     for cache in (12, 60, 5000):
         again = tiny.model(blank, cache_tokens=cache).sample(prompts, 10, 1.0, Key(5, 2))
+        assert all(torch.equal(a, b) for a, b in zip(found.responses, again.responses, strict=True))
+    with monkeypatch.context() as few:
+        few.setattr(generate, "SLOTS", 2)
+        again = tiny.model(blank).sample(prompts, 10, 1.0, Key(5, 2))
         assert all(torch.equal(a, b) for a, b in zip(found.responses, again.responses, strict=True))
     alone = tiny.model(blank).sample([prompts[7]], 10, 1.0, Key(5, 2, first=7))
     assert torch.equal(alone.responses[0], found.responses[7])

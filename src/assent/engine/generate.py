@@ -19,6 +19,7 @@ from assent.engine.decoding import LOOK, Drawn, Steps, pick
 from assent.engine.forward import Forward, PlainForward, RowForward
 from assent.engine.machine import sent
 
+SLOTS = 16_384  # at most: every step holds the logits of all of them
 REFILL = 4  # waiting prompts enter when a quarter of the slots is free: one prefill for many
 
 
@@ -90,7 +91,7 @@ class _Slots:
         self.sequences = np.array(waiting)  # by row; rows are what the loop counts in
         self.waiting = list(reversed(range(len(waiting))))
         length = len(prompts[waiting[0]]) + limit
-        slots = max(1, min(len(waiting), forward.machine.cache_tokens // length))
+        slots = max(1, min(len(waiting), SLOTS, forward.machine.cache_tokens // length))
         self.cache = Cache(slots, length, forward.machine)
         self.steps = Steps(forward, self.cache, temperature)
         self.count = 0

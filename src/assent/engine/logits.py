@@ -51,6 +51,7 @@ class _ChosenLogprobs(torch.autograd.Function):
         d_states = torch.zeros_like(states)
         d_weight = torch.empty_like(weight) if wants_weight else None
         d_bias = torch.empty_like(weight[:, 0]) if wants_bias else None
+        rows = torch.arange(len(targets), device=targets.device)  # all in every piece: a GPU need not count them
         for start, stop in _pieces(states, weight):
             part = weight[start:stop]
             if kept is None:
@@ -60,10 +61,10 @@ class _ChosenLogprobs(torch.autograd.Function):
                 probabilities, factor = kept, -given * scale[:, None]
             delta = probabilities.new_empty(probabilities.shape, dtype=dtype)
             torch.mul(probabilities, factor, out=delta)  # d log p_target / d logit = [is target] - p
-            here = ((targets >= start) & (targets < stop))[:, None]
-            place = (targets - start).clamp(0, stop - start - 1)[:, None]
-            exact = probabilities.gather(1, place) * factor + torch.where(here, given, 0.0)
-            delta.scatter_(1, place, exact.to(dtype))
+            here = (targets >= start) & (targets < stop)
+            place = (targets - start).clamp(0, stop - start - 1)
+            exact = probabilities[rows, place] * factor[:, 0] + torch.where(here, given[:, 0], 0.0)
+            delta[rows, place] = exact.to(dtype)
             if wants_states:
                 d_states += delta @ part.to(dtype)
             if d_weight is not None:
