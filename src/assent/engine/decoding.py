@@ -119,11 +119,11 @@ class _Graph:
 
     def run(self, uniform: Tensor) -> Drawn:
         """As many steps as `uniform` has rows, each drawing for the first slots."""
-        count = uniform.shape[1]
-        self.uniform[:, :count] = sent(uniform, self.uniform.device)
-        for _ in range(len(self.uniform)):
+        steps, count = uniform.shape
+        self.uniform[:steps, :count] = sent(uniform, self.uniform.device)
+        for _ in range(steps):
             self.recorded.replay()
-        return Drawn(self.drawn[:, :count].cpu(), self.logprobs[:, :count].cpu())
+        return Drawn(self.drawn[:steps, :count].cpu(), self.logprobs[:steps, :count].cpu())
 
 
 def pick(

@@ -19,7 +19,7 @@ from assent.engine.decoding import LOOK, Drawn, Steps, pick
 from assent.engine.forward import Forward, PlainForward, RowForward
 from assent.engine.machine import sent
 
-SLOTS = 16_384  # at most: every step holds the logits of all of them
+SLOTS = 16_384  # at most: a step holds the logits of all of them, and a GPU's grid ends at 65,535
 REFILL = 4  # waiting prompts enter when a quarter of the slots is free: one prefill for many
 
 
